@@ -1,20 +1,25 @@
 /* arch/inspect.h - what a snapshot holds, before a byte of its weights is read.
  *
  * Reads config.json and the tensor headers; answers the architecture, the tasks
- * and the memory that serving it will take. Admission, `berth plan` and the load
- * itself use this one answer.
+ * and the memory that serving it will take. Admission, `berth plan` and the
+ * load itself use this one answer.
  */
 #ifndef ARCH_INSPECT_H
 #define ARCH_INSPECT_H
 #include "model/snapshot.h"
 
-enum { INSPECT_UNSUPPORTED_MAX = 16, INSPECT_RUNTIME_MAX = 8, INSPECT_TASKS_MAX = 8 };
+enum {
+    INSPECT_UNSUPPORTED_MAX = 16,
+    INSPECT_RUNTIME_MAX = 8,
+    INSPECT_TASKS_MAX = 8
+};
 
 struct inspection {
     char architecture[128]; /* config.json's first: "BertModel" */
     char model_type[64];    /* "bert" */
-    const char *tasks[INSPECT_TASKS_MAX + 1]; /* NULL-terminated; [0] = default */
-    char licence[64];       /* from README.md's front matter; may be empty */
+    const char
+        *tasks[INSPECT_TASKS_MAX + 1]; /* NULL-terminated; [0] = default */
+    char licence[64]; /* from README.md's front matter; may be empty */
     uint32_t n_tensors;
     uint64_t n_parameters;
     struct {
@@ -28,7 +33,7 @@ struct inspection {
     struct {
         char what[96], why[300];
     } unsupported[INSPECT_UNSUPPORTED_MAX];
-    size_t n_unsupported; /* 0: it can be served */
+    size_t n_unsupported;  /* 0: it can be served */
     uint64_t weight_bytes; /* packed, in memory */
     struct {
         uint32_t tokens;

@@ -25,7 +25,8 @@ static void clean(char *s)
 static void trim_utf8(char *s)
 {
     size_t n = strlen(s), back = 0;
-    while (back < 4 && back < n && ((unsigned char)s[n - 1 - back] & 0xC0) == 0x80)
+    while (back < 4 && back < n &&
+           ((unsigned char)s[n - 1 - back] & 0xC0) == 0x80)
         back++;
     if (back == n || n == 0)
         return;

@@ -38,12 +38,14 @@ int fs_read_fd(int fd, struct buf *out, struct err *err)
 {
     for (;;) {
         size_t room = out->max - out->len;
-        char probe, *to = room ? buf_room(out, room < READ_STEP ? room : READ_STEP)
-                               : &probe;
+        char probe,
+            *to = room ? buf_room(out, room < READ_STEP ? room : READ_STEP)
+                       : &probe;
         if (!to)
             return err_set(err, ENOMEM, "out of memory while reading a file");
-        ssize_t n = pread(fd, to, room ? (room < READ_STEP ? room : READ_STEP) : 1,
-                          (off_t)out->len);
+        ssize_t n =
+            pread(fd, to, room ? (room < READ_STEP ? room : READ_STEP) : 1,
+                  (off_t)out->len);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -104,7 +106,8 @@ int fs_write_atomic(const char *path, struct str bytes, mode_t mode,
     int n = snprintf(tmp, sizeof(tmp), "%s.%d.tmp", path, (int)getpid());
     if (n < 0 || n >= (int)sizeof(tmp))
         return err_set(err, ENAMETOOLONG, "the path %s is too long", path);
-    int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+    int fd =
+        open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
     int r = fd < 0 ? -errno : fs_write_all(fd, bytes.p, bytes.n);
     if (r == 0 && fsync(fd))
         r = -errno;
@@ -117,7 +120,8 @@ int fs_write_atomic(const char *path, struct str bytes, mode_t mode,
         return err_set(err, -r, "cannot write %s: %s", path, strerror(-r));
     }
     r = sync_dir_of(path);
-    return r < 0 ? err_set(err, -r, "cannot write %s: %s", path, strerror(-r)) : 0;
+    return r < 0 ? err_set(err, -r, "cannot write %s: %s", path, strerror(-r))
+                 : 0;
 }
 
 int fs_program_dir(char *out)

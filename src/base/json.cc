@@ -122,8 +122,8 @@ extern "C" struct json_doc *json_parse(struct str text, size_t max_bytes,
         err_set(err, E_INSUFFICIENT_MEMORY, "out of memory while parsing JSON");
         return nullptr;
     }
-    error_code code = doc->parser.parse(text.p ? text.p : "", text.n, true)
-                          .get(doc->root);
+    error_code code =
+        doc->parser.parse(text.p ? text.p : "", text.n, true).get(doc->root);
     if (!code && !any_duplicate(doc->root))
         return doc;
     err_set(err, E_INVALID_REQUEST, "invalid JSON: %s",
@@ -270,7 +270,8 @@ extern "C" bool json_to_str(struct json v, struct str *ret)
     return true;
 }
 
-extern "C" bool json_to_int(struct json v, int64_t min, int64_t max, int64_t *ret)
+extern "C" bool json_to_int(struct json v, int64_t min, int64_t max,
+                            int64_t *ret)
 {
     int64_t n;
     double d;

@@ -44,7 +44,8 @@ struct loop_timer {
 void loop_timer_set(struct loop *l, struct loop_timer *t, uint64_t at_ns);
 void loop_timer_clear(struct loop *l, struct loop_timer *t);
 
-/* Runs fn once at the end of this turn (for one's own destruction, batching). */
+/* Runs fn once at the end of this turn (for one's own destruction, batching).
+ */
 struct loop_later {
     void (*fn)(struct loop_later *d);
     void *ctx;

@@ -28,7 +28,8 @@ size_t utf8_decode(const char *p, size_t n, uint32_t *ret)
     else if (len == 3)
         cp = (c & 0x0Fu) << 12 | tail(p, 1) << 6 | tail(p, 2);
     else if (len == 4)
-        cp = (c & 0x07u) << 18 | tail(p, 1) << 12 | tail(p, 2) << 6 | tail(p, 3);
+        cp =
+            (c & 0x07u) << 18 | tail(p, 1) << 12 | tail(p, 2) << 6 | tail(p, 3);
     if (len == 3 && (cp < 0x800 || (cp >= 0xD800 && cp <= 0xDFFF)))
         return 0;
     if (len == 4 && (cp < 0x10000 || cp > 0x10FFFF))

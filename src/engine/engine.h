@@ -15,9 +15,9 @@
 struct engine;
 
 struct engine_options {
-    int threads;    /* compute threads, >= 1 */
-    uint32_t isa;   /* kernel levels allowed (kernels/cpu.h) */
-    bool mlm_head;  /* false: skip the language-model head even if it is there */
+    int threads;   /* compute threads, >= 1 */
+    uint32_t isa;  /* kernel levels allowed (kernels/cpu.h) */
+    bool mlm_head; /* false: skip the language-model head even if it is there */
 };
 
 /* phase: "reading", "packing", "warming". From the thread that opens. */
@@ -52,12 +52,13 @@ struct engine_seq {
     const uint8_t *types; /* [n], or NULL: all 0 */
     uint32_t n;           /* 1 .. max_tokens */
     enum engine_output output;
-    const uint32_t *rows; /* [n_rows] positions wanted, ascending; NULL = all n */
+    const uint32_t
+        *rows; /* [n_rows] positions wanted, ascending; NULL = all n */
     uint32_t n_rows;
     float *out; /* the caller's, as large as output says */
     /* code 0, or -E_CANCELLED. On a compute thread; must not block. */
     void (*done)(struct engine_seq *seq, int code);
-    void *ctx; /* the caller's */
+    void *ctx;                                /* the caller's */
     uint64_t queued_ns, started_ns, ended_ns; /* filled in by the engine */
     struct engine_seq *next_;                 /* the engine's */
     int state_;                               /* the engine's */
@@ -67,8 +68,8 @@ struct engine_seq {
  * calling done(). */
 int engine_submit(struct engine *e, struct engine_seq *seq,
                   struct err *err) MUST_CHECK;
-/* done(-E_CANCELLED) follows soon: at once if it waits, between two layers if it
- * runs alone in its batch, else with its batch. */
+/* done(-E_CANCELLED) follows soon: at once if it waits, between two layers if
+ * it runs alone in its batch, else with its batch. */
 void engine_cancel(struct engine *e, struct engine_seq *seq);
 
 /* One counter per compute thread; each moves while that thread makes progress.

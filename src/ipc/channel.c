@@ -243,7 +243,8 @@ static int deliver(struct channel *c, const struct frame_header *h,
                     frame_type_name(h->type));
     if (r < 0)
         return r;
-    struct frame f = {(enum frame_type)h->type, h->job, c->nodes, c->fds, n_fds};
+    struct frame f = {(enum frame_type)h->type, h->job, c->nodes, c->fds,
+                      n_fds};
     r = c->on_frame(c->ctx, &f, err);
     close_all(c->fds, n_fds);
     c->n_fds -= n_fds;
@@ -274,7 +275,8 @@ int channel_read(struct channel *c, struct err *err)
         if (r == -EAGAIN)
             return 1;
         if (r == 0 && c->in.len > 0)
-            return err_set(err, E_INVALID_REQUEST, "the peer ended inside a frame");
+            return err_set(err, E_INVALID_REQUEST,
+                           "the peer ended inside a frame");
         if (r <= 0)
             return r;
         r = deliver_all(c, err);

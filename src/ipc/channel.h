@@ -29,9 +29,10 @@ int channel_fd(const struct channel *c);
  *     r = channel_send(c, NULL, 0);
  * channel_send() takes ownership of fds (closed once sent, or on failure) and
  * tries to write at once; what the socket does not take waits for
- * channel_flush(). -E2BIG: the frame or the queue is over its limit, nothing was
- * queued. */
-struct buf *channel_begin(struct channel *c, enum frame_type type, uint64_t job);
+ * channel_flush(). -E2BIG: the frame or the queue is over its limit, nothing
+ * was queued. */
+struct buf *channel_begin(struct channel *c, enum frame_type type,
+                          uint64_t job);
 int channel_send(struct channel *c, const int *fds, int n_fds) MUST_CHECK;
 /* 0, or a negative errno when the peer is gone. */
 int channel_flush(struct channel *c) MUST_CHECK;

@@ -54,12 +54,14 @@ int frame_header_read(const void *p, struct frame_header *ret, struct err *err)
     h.flags = le16toh(h.flags);
     h.job = le64toh(h.job);
     if (!frame_type_name(h.type))
-        return err_set(err, E_INVALID_REQUEST, "frame of unknown type %u", h.type);
+        return err_set(err, E_INVALID_REQUEST, "frame of unknown type %u",
+                       h.type);
     if (h.length > FRAME_BODY_MAX)
         return err_set(err, E_TOO_LARGE, "%s frame of %u bytes, limit %d",
                        frame_type_name(h.type), h.length, FRAME_BODY_MAX);
     if (h.flags > FRAME_FDS_MAX)
-        return err_set(err, E_INVALID_REQUEST, "%s frame with unknown flags 0x%x",
+        return err_set(err, E_INVALID_REQUEST,
+                       "%s frame with unknown flags 0x%x",
                        frame_type_name(h.type), h.flags);
     *ret = h;
     return 0;
@@ -112,14 +114,16 @@ int frame_body_read(enum frame_type type, struct str body,
         return err_set(err, E_INVALID_REQUEST, "%s frame: the body is no map",
                        frame_type_name((int)type));
     for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
-        int r = fields[i].type == type ? check_field(&fields[i], nodes, err) : 0;
+        int r =
+            fields[i].type == type ? check_field(&fields[i], nodes, err) : 0;
         if (r < 0)
             return r;
     }
     return n;
 }
 
-size_t frame_begin(struct buf *out, enum frame_type type, uint64_t job, int n_fds)
+size_t frame_begin(struct buf *out, enum frame_type type, uint64_t job,
+                   int n_fds)
 {
     assert(n_fds >= 0 && n_fds <= FRAME_FDS_MAX);
     size_t at = out->len;

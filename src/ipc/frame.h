@@ -8,8 +8,8 @@
  *
  * Unknown fields are skipped, unknown types refused. Times are CLOCK_MONOTONIC
  * nanoseconds. Another FRAME_VERSION is refused with a sentence; the header and
- * HELLO, CANCEL, DONE, ERROR, PING, PONG and DRAIN never change, so that a child
- * of another version can still be drained.
+ * HELLO, CANCEL, DONE, ERROR, PING, PONG and DRAIN never change, so that a
+ * child of another version can still be drained.
  *
  * Who says what (d = daemon, w = child):
  *   HELLO  d,w  first in both directions.
@@ -19,18 +19,16 @@
  *               load, progress of a fetch job.
  *   READY  w    the model answers from now on.
  *   PLAN   w    the inspector's answer.
- *   JOB    d    a task and its items. Fetch jobs (pull, headers, verify, remove)
- *               are JOBs to berth-fetch: no items, everything in "params".
- *   CHUNK  w    part of the result of one item; more will follow.
- *   DONE   w    the result of one item (a fetch job: "result").
- *   ERROR  w    one item, or with no "item" the whole job, or with job 0 the
- *               child itself, failed.
- *   CANCEL d    forget the job; its items are answered with ERROR cancelled.
- *   CREDIT d,w  w: how many jobs and input bytes more it takes. d, per job: how
- *               many result bytes more the client can hold.
- *   PING   d    PONG answers, with one progress counter per thread.
- *   DRAIN  d    finish what was accepted, then exit 0.
- *   LOG    w    a line for the daemon's log.
+ *   JOB    d    a task and its items. Fetch jobs (pull, headers, verify,
+ * remove) are JOBs to berth-fetch: no items, everything in "params". CHUNK  w
+ * part of the result of one item; more will follow. DONE   w    the result of
+ * one item (a fetch job: "result"). ERROR  w    one item, or with no "item" the
+ * whole job, or with job 0 the child itself, failed. CANCEL d    forget the
+ * job; its items are answered with ERROR cancelled. CREDIT d,w  w: how many
+ * jobs and input bytes more it takes. d, per job: how many result bytes more
+ * the client can hold. PING   d    PONG answers, with one progress counter per
+ * thread. DRAIN  d    finish what was accepted, then exit 0. LOG    w    a line
+ * for the daemon's log.
  */
 #ifndef IPC_FRAME_H
 #define IPC_FRAME_H
@@ -189,7 +187,7 @@ struct frame {
     enum frame_type type;
     uint64_t job;
     const struct wire_node *body; /* a map that satisfies the table */
-    int *fds; /* take one by setting its place to -1 */
+    int *fds;                     /* take one by setting its place to -1 */
     int n_fds;
 };
 

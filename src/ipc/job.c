@@ -115,7 +115,8 @@ void items_put(struct buf *out, const struct item *items, size_t n, bool sealed)
     }
 }
 
-static int map_data(const struct frame *f, struct part_map *map, struct err *err)
+static int map_data(const struct frame *f, struct part_map *map,
+                    struct err *err)
 {
     uint64_t bytes = wire_uint(f->body, "data", 0);
     *map = (struct part_map){0};
@@ -123,8 +124,7 @@ static int map_data(const struct frame *f, struct part_map *map, struct err *err
         return 0;
     struct stat st;
     if (f->n_fds != 1 || bytes == 0 || fstat(f->fds[0], &st) ||
-        (uint64_t)st.st_size != bytes ||
-        fcntl(f->fds[0], F_GET_SEALS) != SEALS)
+        (uint64_t)st.st_size != bytes || fcntl(f->fds[0], F_GET_SEALS) != SEALS)
         return err_set(err, E_INVALID_REQUEST,
                        "%s frame: its data are not one sealed memfd of the "
                        "size that it names",
@@ -142,7 +142,8 @@ static int bad(struct err *err, const char *what)
     return err_set(err, E_INVALID_REQUEST, "a part %s", what);
 }
 
-static int read_shape(const struct wire_node *v, struct part *p, struct err *err)
+static int read_shape(const struct wire_node *v, struct part *p,
+                      struct err *err)
 {
     const struct wire_node *shape = wire_get(v, "shape");
     p->dtype = wire_text(v, "dtype");
@@ -159,14 +160,16 @@ static int read_shape(const struct wire_node *v, struct part *p, struct err *err
 }
 
 static int read_data(const struct wire_node *v, struct arena *a,
-                     const struct part_map *map, struct part *p, struct err *err)
+                     const struct part_map *map, struct part *p,
+                     struct err *err)
 {
     const struct wire_node *d = wire_get(v, "d");
     if (d && d->kind == WIRE_BYTES) {
         p->data = str_n(arena_str(a, d->s), d->s.n);
         return p->data.p ? 0 : err_set(err, ENOMEM, "out of memory");
     }
-    uint64_t at = wire_uint(v, "o", UINT64_MAX), n = wire_uint(v, "n", UINT64_MAX);
+    uint64_t at = wire_uint(v, "o", UINT64_MAX),
+             n = wire_uint(v, "n", UINT64_MAX);
     if (!map->p || n > map->n || at > map->n - n)
         return bad(err, "without its data");
     p->data = str_n((const char *)map->p + at, n);
@@ -174,7 +177,8 @@ static int read_data(const struct wire_node *v, struct arena *a,
 }
 
 static int part_read(const struct wire_node *v, struct arena *a,
-                     const struct part_map *map, struct part *p, struct err *err)
+                     const struct part_map *map, struct part *p,
+                     struct err *err)
 {
     struct str kind = wire_text(v, "k");
     size_t k = 0;

@@ -46,7 +46,8 @@ void part_map_fini(struct part_map *map);
  * writes the array of items, or parts_put() one array of parts. */
 int parts_seal(const struct item *items, size_t n, int *ret_fd,
                struct err *err) MUST_CHECK;
-void items_put(struct buf *out, const struct item *items, size_t n, bool sealed);
+void items_put(struct buf *out, const struct item *items, size_t n,
+               bool sealed);
 /* offset: where this item's data begin in the memfd. */
 void parts_put(struct buf *out, const struct item *item, bool sealed,
                size_t offset);

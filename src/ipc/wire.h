@@ -50,7 +50,8 @@ const struct wire_node *wire_next(const struct wire_node *v,
                                   const struct wire_node *child);
 
 /* A member, or the default when it is missing or of another kind. */
-uint64_t wire_uint(const struct wire_node *map, const char *key, uint64_t other);
+uint64_t wire_uint(const struct wire_node *map, const char *key,
+                   uint64_t other);
 int64_t wire_int(const struct wire_node *map, const char *key, int64_t other);
 double wire_float(const struct wire_node *map, const char *key, double other);
 bool wire_bool(const struct wire_node *map, const char *key, bool other);

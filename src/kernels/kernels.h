@@ -34,24 +34,24 @@ enum act {
  * w: panel after panel, each [k][PANEL]. bias: [PANEL*panels] or NULL.
  * residual: [rows][PANEL*panels] with stride ldr, or NULL; it may be c itself.
  * c must not overlap a. Whole panels are written: c has room for them. */
-#define GEMM_F32_FN(name)                                                     \
-    void name(float *c, size_t ldc, const float *a, size_t lda, const float *w, \
-              size_t rows, size_t k, size_t panels, const float *bias,        \
-              const float *residual, size_t ldr, enum act act)
+#define GEMM_F32_FN(name)                                                                    \
+    void name(float *c, size_t ldc, const float *a, size_t lda, const float *w, size_t rows, \
+              size_t k, size_t panels, const float *bias, const float *residual, size_t ldr, \
+              enum act act)
 
 /* One head of one sequence: out[i] = sum_j softmax_j(scale * q_i . k_j) v_j.
  * q [n_queries][d], k and v [n_keys][d], out [n_queries][d], each with its own
  * stride; n_keys >= 1. scratch: attention_scratch(n_keys, d) floats. */
-#define ATTENTION_F32_FN(name)                                                \
-    void name(float *out, size_t ldo, const float *q, size_t ldq, const float *k, \
-              size_t ldk, const float *v, size_t ldv, size_t n_queries,       \
-              size_t n_keys, size_t d, float scale, float *scratch)
+#define ATTENTION_F32_FN(name)                                                                    \
+    void name(float *out, size_t ldo, const float *q, size_t ldq, const float *k, size_t ldk,     \
+              const float *v, size_t ldv, size_t n_queries, size_t n_keys, size_t d, float scale, \
+              float *scratch)
 
 /* out[i] = (x[i] - mean) / sqrt(var + eps) * gain + bias, rows of n. out may be
  * x. */
-#define LAYERNORM_F32_FN(name)                                                \
-    void name(float *out, size_t ldo, const float *x, size_t ldx, size_t rows, \
-              size_t n, const float *gain, const float *bias, float eps)
+#define LAYERNORM_F32_FN(name)                                                           \
+    void name(float *out, size_t ldo, const float *x, size_t ldx, size_t rows, size_t n, \
+              const float *gain, const float *bias, float eps)
 
 /* In place: exp(x - max) / sum. n >= 1. */
 #define SOFTMAX_F32_FN(name) void name(float *x, size_t n)

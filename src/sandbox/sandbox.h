@@ -1,6 +1,6 @@
 /* sandbox/sandbox.h - a child gives up what it does not need, in the order that
- * works: parent check, HELLO read by the caller, then sandbox_enter() before its
- * threads, sandbox_seal() after them, sandbox_probe() last.
+ * works: parent check, HELLO read by the caller, then sandbox_enter() before
+ * its threads, sandbox_seal() after them, sandbox_probe() last.
  */
 #ifndef SANDBOX_SANDBOX_H
 #define SANDBOX_SANDBOX_H
@@ -33,12 +33,14 @@ struct sandbox_state {
  * still the one that forked it (expected_parent 0: do not check). */
 int sandbox_follow_parent(int expected_parent, struct err *err) MUST_CHECK;
 /* rlimits, capabilities, no_new_privs, Landlock. Before the threads start. */
-int sandbox_enter(const struct sandbox_rules *rules, struct sandbox_state *state,
-                  struct err *err) MUST_CHECK;
-/* seccomp for all threads (TSYNC). Without it in a build with -Dseccomp=false. */
+int sandbox_enter(const struct sandbox_rules *rules,
+                  struct sandbox_state *state, struct err *err) MUST_CHECK;
+/* seccomp for all threads (TSYNC). Without it in a build with -Dseccomp=false.
+ */
 int sandbox_seal(const struct sandbox_rules *rules, struct sandbox_state *state,
                  struct err *err) MUST_CHECK;
 /* Tries what must be denied; fails if anything is let through. */
-int sandbox_probe(const struct sandbox_rules *rules, struct err *err) MUST_CHECK;
+int sandbox_probe(const struct sandbox_rules *rules,
+                  struct err *err) MUST_CHECK;
 
 #endif

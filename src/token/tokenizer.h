@@ -46,13 +46,13 @@ struct encoding {
 };
 void encoding_fini(struct encoding *e);
 
-/* Encodes a, or the pair a, b where b is not NULL. max_tokens 0 = no limit; above
- * it the text is cut at its end (a pair: the longer one first) so that n, special
- * tokens included, is max_tokens, and truncated is set. The text must be valid
- * UTF-8 (E_INVALID_REQUEST otherwise). */
-int tokenizer_encode(const struct tokenizer *t, struct str a, const struct str *b,
-                     unsigned flags, size_t max_tokens, struct encoding *e,
-                     struct err *err) MUST_CHECK;
+/* Encodes a, or the pair a, b where b is not NULL. max_tokens 0 = no limit;
+ * above it the text is cut at its end (a pair: the longer one first) so that n,
+ * special tokens included, is max_tokens, and truncated is set. The text must
+ * be valid UTF-8 (E_INVALID_REQUEST otherwise). */
+int tokenizer_encode(const struct tokenizer *t, struct str a,
+                     const struct str *b, unsigned flags, size_t max_tokens,
+                     struct encoding *e, struct err *err) MUST_CHECK;
 
 /* ids to text with the file's decoder, as tokenizer.decode() does. */
 int tokenizer_decode(const struct tokenizer *t, const uint32_t *ids, size_t n,
@@ -71,7 +71,8 @@ enum token_role {
 };
 /* The id that plays a role, or -1. */
 int64_t tokenizer_role(const struct tokenizer *t, enum token_role role);
-/* The id of an exact token, or -1; the token of an id, empty when out of range. */
+/* The id of an exact token, or -1; the token of an id, empty when out of range.
+ */
 int64_t tokenizer_id(const struct tokenizer *t, struct str token);
 struct str tokenizer_token(const struct tokenizer *t, uint32_t id);
 /* One above the highest id. */

@@ -35,7 +35,8 @@ static void buf_survives_every_allocation_failure(void **state)
         buf_fini(&b);
         runs++;
     });
-    assert_int_equal(runs, 6); /* 64 ... 1024 fail once each; then a clean run */
+    assert_int_equal(runs,
+                     6); /* 64 ... 1024 fail once each; then a clean run */
 }
 
 static void arena_keeps_to_its_ceiling(void **state)
@@ -72,9 +73,9 @@ static void utf8_is_strict(void **state)
 {
     (void)state;
     assert_true(utf8_valid(str_of("a\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80")));
-    static const char *const bad[] = {"\xC0\x80",         "\xED\xA0\x80",
-                                      "\xF4\x90\x80\x80", "\xE2\x82",
-                                      "\x80",             "\xF8\x88\x80\x80\x80"};
+    static const char *const bad[] = {
+        "\xC0\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80",
+        "\xE2\x82", "\x80",         "\xF8\x88\x80\x80\x80"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         assert_false(utf8_valid(str_of(bad[i])));
     for (uint32_t cp = 0; cp <= 0x10FFFF; cp += cp == 0xD7FF ? 0x801 : 1) {
@@ -119,10 +120,17 @@ static void json_reads_what_it_should(void **state)
 static void json_refuses_what_it_should(void **state)
 {
     (void)state;
-    static const char *const bad[] = {
-        "",        "{",          "[1,]",   "{\"a\":1,\"a\":2}", "[1] 2",
-        "[[[[[]]]]]", "\"\xff\"", "[NaN]", "[1e999]",           "nul",
-        "[{\"b\":0,\"c\":{\"d\":1,\"d\":1}}]"};
+    static const char *const bad[] = {"",
+                                      "{",
+                                      "[1,]",
+                                      "{\"a\":1,\"a\":2}",
+                                      "[1] 2",
+                                      "[[[[[]]]]]",
+                                      "\"\xff\"",
+                                      "[NaN]",
+                                      "[1e999]",
+                                      "nul",
+                                      "[{\"b\":0,\"c\":{\"d\":1,\"d\":1}}]"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         struct err err = {0};
         assert_null(json_parse(str_of(bad[i]), 1000, 4, &err));

@@ -199,7 +199,7 @@ static void malformed_bytes_are_refused(void **state)
     refuse("\1\0\0\0\x0d\0\0\1\0\0\0\0\0\0\0\0\xa0", 17); /* unknown flag */
     refuse("\1\0\0\0\x0d\0\0\0\0\0\0\0\0\0\0\0", 16);     /* ends inside */
     refuse("\2\0\0\0\x0d\0\0\0\0\0\0\0\0\0\0\0\xa0\xa0", 18); /* trailing */
-    refuse("\0\0\1\1\x0d\0\0\0\0\0\0\0\0\0\0\0", 16);     /* too long */
+    refuse("\0\0\1\1\x0d\0\0\0\0\0\0\0\0\0\0\0", 16);         /* too long */
 }
 
 int main(void)
