@@ -12,11 +12,17 @@
 #include "model/snapshot.h"
 #include <stdint.h>
 
+struct crew;
 struct engine;
 
 struct engine_options {
-    int threads;   /* compute threads, >= 1 */
-    uint32_t isa;  /* kernel levels allowed (kernels/cpu.h) */
+    int threads;       /* compute threads, >= 1 */
+    struct crew *crew; /* base/crew.h: the compute threads, started before the
+                          sandbox closed clone(); idle, as many as threads. The
+                          engine puts them to work and waits for them when it
+                          closes; the caller still owns them. NULL: the engine
+                          starts its own */
+    uint32_t isa;      /* kernel levels allowed (kernels/cpu.h) */
     bool mlm_head; /* false: skip the language-model head even if it is there */
 };
 

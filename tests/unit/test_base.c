@@ -1,6 +1,7 @@
 #include "base/arena.h"
 #include "base/base64.h"
 #include "base/buf.h"
+#include "base/crew.h"
 #include "base/err.h"
 #include "base/json.h"
 #include "base/jsonw.h"
@@ -173,6 +174,29 @@ static void base64_pads(void **state)
     }
 }
 
+static void count_in(void *ctx, int i)
+{
+    __atomic_fetch_add((int *)ctx + i, 1, __ATOMIC_RELAXED);
+}
+
+static void a_crew_works_each_time_in_every_thread(void **state)
+{
+    (void)state;
+    struct err err;
+    struct crew *c;
+    int counts[3] = {0};
+    assert_int_equal(crew_open(&c, 3, &err), 0);
+    assert_int_equal(crew_size(c), 3);
+    for (int turn = 1; turn <= 100; turn++) {
+        crew_work(c, count_in, counts);
+        crew_wait(c);
+        for (int i = 0; i < 3; i++)
+            assert_int_equal(counts[i], turn);
+    }
+    crew_close(c);
+    crew_close(NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -185,6 +209,7 @@ int main(void)
         cmocka_unit_test(json_refuses_what_it_should),
         cmocka_unit_test(json_written_is_json),
         cmocka_unit_test(base64_pads),
+        cmocka_unit_test(a_crew_works_each_time_in_every_thread),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }
