@@ -8,8 +8,9 @@
  * Rules that every level keeps, and tests/kernels proves:
  * - no byte is read or written outside the stated extents;
  * - a row of the result depends only on that row's inputs: not on how many rows
- *   there are, nor on their order (so no batch changes a bit of a result). Each
- *   output of a product is one chain of fused multiply-adds over k, in order;
+ *   there are, nor on their order, nor on the panels computed with it (so no
+ *   batch changes a bit of a result). Each output of a product is one chain of
+ *   multiply-adds over k, in order, fused where the level has that instruction;
  * - no alignment is required beyond that of the element type; strides are in
  *   elements and at least as long as the row.
  */
@@ -18,7 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PANEL = 16 }; /* output columns of a packed weight panel */
+enum { PANEL = 16 };          /* output columns of a packed weight panel */
+enum { ATTENTION_ROWS = 16 }; /* queries that attention takes at once, at most */
 
 enum act {
     ACT_NONE,

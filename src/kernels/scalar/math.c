@@ -1,0 +1,68 @@
+/* kernels/scalar/math.c - activations and plain vector arithmetic. */
+#include "kernels/scalar/scalar.h"
+#include <math.h>
+
+static float gelu(float x)
+{
+    return 0.5f * x * erfcf(-0.70710678118f * x); /* erfc: no cancellation */
+}
+
+static float gelu_tanh(float x)
+{
+    return 0.5f * x * (1.0f + tanhf(0.7978845608f * (x + 0.044715f * x * x * x)));
+}
+
+static float sigmoid(float x)
+{
+    return 1.0f / (1.0f + expf(-x));
+}
+
+ACT_F32_FN(act_f32_scalar)
+{
+    if (act == ACT_NONE)
+        return;
+    for (size_t i = 0; i < n; i++) {
+        switch (act) {
+        case ACT_NONE:
+            break;
+        case ACT_GELU:
+            x[i] = gelu(x[i]);
+            break;
+        case ACT_GELU_TANH:
+            x[i] = gelu_tanh(x[i]);
+            break;
+        case ACT_RELU:
+            x[i] = x[i] < 0 ? 0 : x[i]; /* NaN stays */
+            break;
+        case ACT_SILU:
+            x[i] = x[i] * sigmoid(x[i]);
+            break;
+        case ACT_TANH:
+            x[i] = tanhf(x[i]);
+            break;
+        case ACT_SIGMOID:
+            x[i] = sigmoid(x[i]);
+            break;
+        }
+    }
+}
+
+ADD_F32_FN(add_f32_scalar)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] += x[i];
+}
+
+SCALE_F32_FN(scale_f32_scalar)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] *= s;
+}
+
+DOT_F32_FN(dot_f32_scalar)
+{
+    float sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += a[i] * b[i];
+    return sum;
+}
