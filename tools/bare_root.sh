@@ -22,7 +22,7 @@ trap leave EXIT
 
 began=$SECONDS
 mmdebstrap --quiet --variant=apt --include=ca-certificates "$suite" "$work/root"
-for path in /etc/ssl/certs /etc/apt/apt.conf.d /etc/pip.conf /etc/xdg/pip; do
+for path in /etc/ssl/certs/ca-certificates.crt /etc/apt/apt.conf.d /etc/pip.conf /etc/xdg/pip; do
     [ -e "$path" ] || continue
     mkdir -p "$work/root$(dirname "$path")"
     cp -rL "$path" "$work/root$(dirname "$path")/"
