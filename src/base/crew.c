@@ -35,26 +35,35 @@ static bool next_turn(struct crew *c, unsigned *turn)
     return go;
 }
 
+static void finish(struct crew *c)
+{
+    pthread_mutex_lock(&c->lock);
+    if (--c->busy == 0)
+        pthread_cond_broadcast(&c->idle);
+    pthread_mutex_unlock(&c->lock);
+}
+
 static void *member_main(void *arg)
 {
     struct member *m = arg;
     struct crew *c = m->crew;
+    finish(c); /* crew_open() waits for this */
     for (unsigned turn = 0; next_turn(c, &turn);) {
         c->fn(c->ctx, m->i);
-        pthread_mutex_lock(&c->lock);
-        if (--c->busy == 0)
-            pthread_cond_broadcast(&c->idle);
-        pthread_mutex_unlock(&c->lock);
+        finish(c);
     }
     return NULL;
 }
 
+/* Also waits until each has arrived: a thread whose start is half done makes
+ * system calls that a sandbox closed now would deny. */
 static int start_all(struct crew *c, int n)
 {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int r = 0;
+    c->busy = n;
     while (c->n < n && r == 0) {
         struct member *m = &c->members[c->n];
         m->crew = c;
@@ -63,6 +72,10 @@ static int start_all(struct crew *c, int n)
         c->n += r == 0;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_mutex_lock(&c->lock);
+    c->busy -= n - c->n;
+    pthread_mutex_unlock(&c->lock);
+    crew_wait(c);
     return r;
 }
 

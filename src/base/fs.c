@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { READ_STEP = 65536 };
@@ -122,6 +123,11 @@ int fs_write_atomic(const char *path, struct str bytes, mode_t mode,
     r = sync_dir_of(path);
     return r < 0 ? err_set(err, -r, "cannot write %s: %s", path, strerror(-r))
                  : 0;
+}
+
+int fs_fstat(int fd, struct stat *st)
+{
+    return (int)syscall(SYS_fstat, fd, st);
 }
 
 int fs_program_dir(char *out)

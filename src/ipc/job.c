@@ -123,7 +123,7 @@ static int map_data(const struct frame *f, struct part_map *map,
     if (bytes == 0 && f->n_fds == 0)
         return 0;
     struct stat st;
-    if (f->n_fds != 1 || bytes == 0 || fstat(f->fds[0], &st) ||
+    if (f->n_fds != 1 || bytes == 0 || fs_fstat(f->fds[0], &st) ||
         (uint64_t)st.st_size != bytes || fcntl(f->fds[0], F_GET_SEALS) != SEALS)
         return err_set(err, E_INVALID_REQUEST,
                        "%s frame: its data are not one sealed memfd of the "

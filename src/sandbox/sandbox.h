@@ -39,8 +39,10 @@ int sandbox_enter(const struct sandbox_rules *rules,
  */
 int sandbox_seal(const struct sandbox_rules *rules, struct sandbox_state *state,
                  struct err *err) MUST_CHECK;
-/* Tries what must be denied; fails if anything is let through. */
+/* Tries what must be denied by what is in force; fails if anything is let
+ * through. */
 int sandbox_probe(const struct sandbox_rules *rules,
+                  const struct sandbox_state *state,
                   struct err *err) MUST_CHECK;
 
 #endif

@@ -1,0 +1,196 @@
+/* sandbox/filter.c - which system calls a child may still make: allow lists for
+ * libseccomp, with a condition where a call can do more than it is needed for.
+ * What is not listed fails with EPERM; a call of another architecture kills. */
+#include "sandbox/parts.h"
+#include <errno.h>
+#include <string.h>
+
+#if BERTH_SECCOMP
+
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <seccomp.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* clang-format off */
+
+/* A worker: memory, its descriptors, its own threads that are already there,
+ * clocks. Nothing with a path, an address or another process in it; fstat, but
+ * not newfstatat. writev is what abort() writes its last line with. */
+static const int worker_calls[] = {
+    SCMP_SYS(read), SCMP_SYS(pread64), SCMP_SYS(write), SCMP_SYS(writev),
+    SCMP_SYS(close), SCMP_SYS(fstat), SCMP_SYS(lseek), SCMP_SYS(ftruncate),
+    SCMP_SYS(memfd_create), SCMP_SYS(recvmsg), SCMP_SYS(sendmsg),
+    SCMP_SYS(poll), SCMP_SYS(ppoll),
+    SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(brk),
+    SCMP_SYS(futex), SCMP_SYS(sched_yield), SCMP_SYS(sched_getaffinity),
+    SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(restart_syscall), SCMP_SYS(gettid), SCMP_SYS(getpid),
+    SCMP_SYS(exit), SCMP_SYS(exit_group),
+    SCMP_SYS(clock_gettime), SCMP_SYS(clock_nanosleep), SCMP_SYS(getrandom),
+};
+
+/* berth-fetch: that, and files beneath its folders (Landlock says which), and
+ * outgoing connections as libcurl, OpenSSL and the resolver make them. */
+static const int fetch_calls[] = {
+    SCMP_SYS(readv), SCMP_SYS(pwrite64), SCMP_SYS(select), SCMP_SYS(pselect6),
+    SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait),
+    SCMP_SYS(epoll_pwait), SCMP_SYS(eventfd2), SCMP_SYS(pipe2),
+    SCMP_SYS(dup), SCMP_SYS(dup3),
+    SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(openat2), SCMP_SYS(access),
+    SCMP_SYS(faccessat), SCMP_SYS(faccessat2), SCMP_SYS(stat), SCMP_SYS(lstat),
+    SCMP_SYS(newfstatat), SCMP_SYS(statx), SCMP_SYS(statfs), SCMP_SYS(fstatfs),
+    SCMP_SYS(readlink), SCMP_SYS(readlinkat), SCMP_SYS(getdents64),
+    SCMP_SYS(getcwd), SCMP_SYS(umask),
+    SCMP_SYS(mkdir), SCMP_SYS(mkdirat), SCMP_SYS(rmdir), SCMP_SYS(unlink),
+    SCMP_SYS(unlinkat), SCMP_SYS(rename), SCMP_SYS(renameat),
+    SCMP_SYS(renameat2), SCMP_SYS(link), SCMP_SYS(linkat), SCMP_SYS(symlink),
+    SCMP_SYS(symlinkat), SCMP_SYS(fchmod), SCMP_SYS(flock), SCMP_SYS(fsync),
+    SCMP_SYS(fdatasync), SCMP_SYS(fallocate), SCMP_SYS(fadvise64),
+    SCMP_SYS(copy_file_range),
+    SCMP_SYS(connect), SCMP_SYS(getsockname), SCMP_SYS(getpeername),
+    SCMP_SYS(getsockopt), SCMP_SYS(setsockopt), SCMP_SYS(shutdown),
+    SCMP_SYS(sendto), SCMP_SYS(recvfrom), SCMP_SYS(sendmmsg),
+    SCMP_SYS(recvmmsg),
+    SCMP_SYS(set_robust_list), SCMP_SYS(rseq), SCMP_SYS(sigaltstack),
+    SCMP_SYS(nanosleep), SCMP_SYS(gettimeofday), SCMP_SYS(time),
+    SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(getgid), SCMP_SYS(getegid),
+    SCMP_SYS(getppid), SCMP_SYS(uname), SCMP_SYS(sysinfo), SCMP_SYS(getrusage),
+};
+
+static const int fcntl_commands[] = {
+    F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC, F_ADD_SEALS,
+    F_GET_SEALS,
+};
+static const int fetch_fcntl_commands[] = {
+    F_SETLK, F_SETLKW, F_OFD_SETLK, F_OFD_SETLKW,
+};
+/* clang-format on */
+
+/* The first failure stays in *r. */
+static void allow(scmp_filter_ctx c, int *r, int nr, unsigned n,
+                  const struct scmp_arg_cmp *args)
+{
+    if (*r == 0 && nr >= 0)
+        *r = seccomp_rule_add_array(c, SCMP_ACT_ALLOW, nr, n, args);
+}
+
+static void allow_all(scmp_filter_ctx c, int *r, const int *nrs, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        allow(c, r, nrs[i], 0, NULL);
+}
+
+static void allow_values(scmp_filter_ctx c, int *r, int nr, unsigned arg,
+                         const int *values, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct scmp_arg_cmp is =
+            SCMP_CMP(arg, SCMP_CMP_EQ, (scmp_datum_t)values[i]);
+        allow(c, r, nr, 1, &is);
+    }
+}
+
+/* Common to both kinds: memory that is never executable, signals to oneself
+ * alone (abort() needs tgkill), fcntl without F_SETOWN (which sends signals
+ * too), limits read but not set, no new thread by clone3 (its flags lie behind
+ * a pointer; libc falls back to clone when it does not exist). */
+static void allow_conditions(scmp_filter_ctx c, int *r)
+{
+    const struct scmp_arg_cmp no_exec =
+        SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
+    const struct scmp_arg_cmp self =
+        SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid());
+    const struct scmp_arg_cmp get_limit[] = {SCMP_A0(SCMP_CMP_EQ, 0),
+                                             SCMP_A2(SCMP_CMP_EQ, 0)};
+    allow(c, r, SCMP_SYS(mmap), 1, &no_exec);
+    allow(c, r, SCMP_SYS(mprotect), 1, &no_exec);
+    allow(c, r, SCMP_SYS(tgkill), 1, &self);
+    allow(c, r, SCMP_SYS(prlimit64), 2, get_limit);
+    allow_values(c, r, SCMP_SYS(fcntl), 1, fcntl_commands,
+                 ARRAY_LEN(fcntl_commands));
+    if (*r == 0)
+        *r = seccomp_rule_add(c, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+}
+
+/* Sockets of the internet alone (a resolver that asks for a unix or netlink
+ * socket does without); socketpair for libcurl's wake-up; clone for threads. */
+static void allow_fetch(scmp_filter_ctx c, int *r)
+{
+    static const int families[] = {AF_INET, AF_INET6};
+    static const int types[] = {SOCK_STREAM, SOCK_DGRAM};
+    for (size_t i = 0; i < ARRAY_LEN(families) * ARRAY_LEN(types); i++) {
+        const struct scmp_arg_cmp args[] = {
+            SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i % 2]),
+            SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, (scmp_datum_t)types[i / 2])};
+        allow(c, r, SCMP_SYS(socket), 2, args);
+    }
+    const struct scmp_arg_cmp unix_pair = SCMP_A0(SCMP_CMP_EQ, AF_UNIX);
+    const struct scmp_arg_cmp thread =
+        SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD);
+    static const int ioctls[] = {0x541B /* FIONREAD */, 0x5421 /* FIONBIO */};
+    static const int prctls[] = {PR_SET_NAME};
+    allow(c, r, SCMP_SYS(socketpair), 1, &unix_pair);
+    allow(c, r, SCMP_SYS(clone), 1, &thread);
+    allow_values(c, r, SCMP_SYS(ioctl), 1, ioctls, ARRAY_LEN(ioctls));
+    allow_values(c, r, SCMP_SYS(prctl), 0, prctls, ARRAY_LEN(prctls));
+    allow_values(c, r, SCMP_SYS(fcntl), 1, fetch_fcntl_commands,
+                 ARRAY_LEN(fetch_fcntl_commands));
+    allow_all(c, r, fetch_calls, ARRAY_LEN(fetch_calls));
+}
+
+/* SSB: code of the model never runs, so the store-bypass mitigation that older
+ * kernels tie to a filter would only cost speed. OPTIMIZE 2: a binary tree. */
+static int set_attributes(scmp_filter_ctx c)
+{
+    int r = seccomp_attr_set(c, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+    if (r == 0)
+        r = seccomp_attr_set(c, SCMP_FLTATR_CTL_TSYNC, 1);
+    if (r == 0)
+        r = seccomp_attr_set(c, SCMP_FLTATR_CTL_SSB, 1);
+    if (r == 0)
+        r = seccomp_attr_set(c, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+    return r;
+}
+
+int filter_apply(enum sandbox_kind kind, struct err *err)
+{
+    if (prctl(PR_GET_SECCOMP) < 0)
+        return err_set(err, ENOSYS, "this kernel has no seccomp");
+    scmp_filter_ctx c = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+    int r = c ? set_attributes(c) : -ENOMEM;
+    allow_conditions(c, &r);
+    allow_all(c, &r, worker_calls, ARRAY_LEN(worker_calls));
+    if (kind == SANDBOX_FETCH)
+        allow_fetch(c, &r);
+    if (r == 0)
+        r = seccomp_load(c);
+    seccomp_release(c);
+    return r < 0 ? err_set(err, -r, "sandbox: no filter of system calls: %s",
+                           strerror(-r))
+                 : 0;
+}
+
+bool filter_built(void)
+{
+    return true;
+}
+
+#else
+
+int filter_apply(enum sandbox_kind kind, struct err *err)
+{
+    (void)kind;
+    return err_set(err, ENOSYS, "this build has no filter of system calls");
+}
+
+bool filter_built(void)
+{
+    return false;
+}
+
+#endif
