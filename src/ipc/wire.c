@@ -292,6 +292,31 @@ const struct wire_node *wire_get(const struct wire_node *map, const char *key)
     return NULL;
 }
 
+static bool has_bytes(const struct wire_node *v)
+{
+    return v->kind == WIRE_TEXT || v->kind == WIRE_BYTES;
+}
+
+struct wire_node *wire_dup(const struct wire_node *v)
+{
+    size_t bytes = 0;
+    for (uint32_t i = 0; v && i < v->size; i++)
+        bytes += has_bytes(&v[i]) ? v[i].s.n : 0;
+    struct wire_node *copy = v ? malloc(v->size * sizeof(*copy) + bytes) : NULL;
+    if (!copy)
+        return NULL;
+    char *at = (char *)(copy + v->size);
+    memcpy(copy, v, v->size * sizeof(*copy));
+    for (uint32_t i = 0; i < v->size; i++) {
+        if (!has_bytes(&copy[i]) || copy[i].s.n == 0)
+            continue;
+        memcpy(at, copy[i].s.p, copy[i].s.n);
+        copy[i].s.p = at;
+        at += copy[i].s.n;
+    }
+    return copy;
+}
+
 uint64_t wire_uint(const struct wire_node *map, const char *key, uint64_t other)
 {
     const struct wire_node *v = wire_get(map, key);

@@ -49,6 +49,10 @@ const struct wire_node *wire_first(const struct wire_node *v);
 const struct wire_node *wire_next(const struct wire_node *v,
                                   const struct wire_node *child);
 
+/* A copy that owns its strings, in one block to be freed with free(); NULL for
+ * NULL or when memory is out. */
+struct wire_node *wire_dup(const struct wire_node *v);
+
 /* A member, or the default when it is missing or of another kind. */
 uint64_t wire_uint(const struct wire_node *map, const char *key,
                    uint64_t other);
