@@ -22,5 +22,14 @@ size_t attention_scratch(size_t n_keys, size_t d)
 void kernels_init(struct kernels *k, uint32_t isa)
 {
     kernels_init_scalar(k);
+#if defined(__x86_64__)
+    if (!(isa & CPU_AVX2))
+        return;
+    kernels_init_avx2(k);
+    if (!(isa & CPU_AVX512))
+        return;
+    kernels_init_avx512(k);
+#else
     (void)isa;
+#endif
 }

@@ -1,0 +1,10 @@
+/* kernels/avx2/attention.c - one head, a block of queries at a time. */
+#include "kernels/avx2/avx2.h"
+#include "kernels/avx2/vec.h"
+#include "kernels/vec_attention.h"
+
+ATTENTION_F32_FN(attention_f32_avx2)
+{
+    attention_head(gemm_f32_avx2, out, ldo, q, ldq, k, ldk, v, ldv, n_queries, n_keys, d, scale,
+                   scratch);
+}

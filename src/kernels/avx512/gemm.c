@@ -1,0 +1,186 @@
+/* kernels/avx512/gemm.c - products with packed weights.
+ *
+ * A tile of up to 12 rows and 2 panels keeps its sums in registers over the
+ * whole of k: 24 chains hide the latency of the multiply-add, and 14 loads feed
+ * 24 of them. Fewer rows take more panels, for the same reason. Panels are the
+ * outer loop: each weight comes from memory once per block of rows. */
+#include "kernels/avx512/avx512.h"
+#include "kernels/avx512/vec.h"
+#include "kernels/vec_math.h"
+
+enum {
+    TILE_ROWS = 12,
+    TILE_PANELS = 8,          /* the widest tile, of one row */
+    BLOCK_FLOATS = 96 * 1024, /* of a: stays in the second cache beside the weights */
+};
+
+struct job {
+    float *c;
+    size_t ldc;
+    const float *a;
+    size_t lda;
+    const float *w; /* the first of the tile's panels */
+    size_t k;
+    const float *bias, *residual; /* as c: at the tile's first column, or NULL */
+    size_t ldr;
+    enum act act;
+};
+
+/* c[mr][np * PANEL] = act(acc) + residual, by way of memory. */
+static void finish(const struct job *j, float *acc, size_t mr, size_t np)
+{
+    const size_t width = np * PANEL;
+    act_row(acc, mr * width, j->act);
+    for (size_t r = 0; r < mr; r++, acc += width)
+        for (size_t n = 0; n < width; n += VEC) {
+            vec x = v_load(acc + n);
+            if (j->residual)
+                x = v_add(x, v_load(j->residual + r * j->ldr + n));
+            v_store(j->c + r * j->ldc + n, x);
+        }
+}
+
+static inline __attribute__((always_inline)) void tile(const struct job *j, const size_t mr,
+                                                       const size_t np)
+{
+    const size_t k = j->k, lda = j->lda;
+    const float *a = j->a, *w = j->w;
+    vec acc[TILE_ROWS][TILE_PANELS], b[TILE_PANELS];
+#pragma GCC unroll 12
+    for (size_t r = 0; r < mr; r++)
+#pragma GCC unroll 8
+        for (size_t p = 0; p < np; p++)
+            acc[r][p] = v_set(0);
+    for (size_t i = 0; i < k; i++) {
+#pragma GCC unroll 8
+        for (size_t p = 0; p < np; p++)
+            b[p] = v_load(w + p * k * PANEL + i * PANEL);
+#pragma GCC unroll 12
+        for (size_t r = 0; r < mr; r++) {
+            vec x = v_set(a[r * lda + i]);
+#pragma GCC unroll 8
+            for (size_t p = 0; p < np; p++)
+                acc[r][p] = v_fma(x, b[p], acc[r][p]);
+        }
+    }
+    float sums[TILE_ROWS * TILE_PANELS * PANEL];
+    const int direct = j->act == ACT_NONE && !j->residual;
+    float *to = direct ? j->c : sums;
+    const size_t ld = direct ? j->ldc : np * PANEL;
+#pragma GCC unroll 8
+    for (size_t p = 0; p < np; p++) {
+        vec bias = j->bias ? v_load(j->bias + p * PANEL) : v_set(0);
+#pragma GCC unroll 12
+        for (size_t r = 0; r < mr; r++)
+            v_store(to + r * ld + p * PANEL, v_add(acc[r][p], bias));
+    }
+    if (!direct)
+        finish(j, sums, mr, np);
+}
+
+/* How many panels a tile of mr rows takes, of those that are left. */
+static size_t tile_width(size_t mr, size_t left)
+{
+    size_t widest = mr == 1 ? 8 : mr <= 6 ? 4 : 2;
+    while (widest > left)
+        widest /= 2;
+    return widest;
+}
+
+/* A tile is compiled once for each of its sizes. */
+#define TILE(mr, np)       \
+    case (np) * 16 + (mr): \
+        tile(j, mr, np);   \
+        break
+
+static void tile_any(const struct job *j, size_t mr, size_t np)
+{
+    switch (np * 16 + mr) {
+        TILE(1, 1);
+        TILE(2, 1);
+        TILE(3, 1);
+        TILE(4, 1);
+        TILE(5, 1);
+        TILE(6, 1);
+        TILE(7, 1);
+        TILE(8, 1);
+        TILE(9, 1);
+        TILE(10, 1);
+        TILE(11, 1);
+        TILE(12, 1);
+        TILE(1, 2);
+        TILE(2, 2);
+        TILE(3, 2);
+        TILE(4, 2);
+        TILE(5, 2);
+        TILE(6, 2);
+        TILE(7, 2);
+        TILE(8, 2);
+        TILE(9, 2);
+        TILE(10, 2);
+        TILE(11, 2);
+        TILE(12, 2);
+        TILE(1, 4);
+        TILE(2, 4);
+        TILE(3, 4);
+        TILE(4, 4);
+        TILE(5, 4);
+        TILE(6, 4);
+        TILE(1, 8);
+    }
+}
+
+/* All rows of j, over the next np panels: tiles of nearly equal height, so that
+ * none is so low that it would wait for its own sums. */
+static void rows_of_panels(struct job j, size_t rows, size_t np)
+{
+    for (size_t tiles = (rows + TILE_ROWS - 1) / TILE_ROWS; tiles > 0; tiles--) {
+        size_t mr = (rows + tiles - 1) / tiles;
+        tile_any(&j, mr, np);
+        rows -= mr;
+        j.a += mr * j.lda;
+        j.c += mr * j.ldc;
+        if (j.residual)
+            j.residual += mr * j.ldr;
+    }
+}
+
+static void gemm_block(struct job j, size_t rows, size_t panels)
+{
+    const size_t tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
+    for (size_t p = 0, np; p < panels; p += np) {
+        np = tile_width((rows + tiles - 1) / tiles, panels - p);
+        rows_of_panels(j, rows, np);
+        j.w += np * j.k * PANEL;
+        j.c += np * PANEL;
+        if (j.bias)
+            j.bias += np * PANEL;
+        if (j.residual)
+            j.residual += np * PANEL;
+    }
+}
+
+/* Rows whose inputs fit beside the weights, a whole number of tiles. */
+static size_t block_rows(size_t k)
+{
+    size_t tiles = BLOCK_FLOATS / (k + 1) / TILE_ROWS;
+    return (tiles < 4 ? 4 : tiles) * TILE_ROWS;
+}
+
+GEMM_F32_FN(gemm_f32_avx512)
+{
+    const size_t block = block_rows(k);
+    for (size_t r = 0; r < rows; r += block) {
+        struct job j = {.c = c + r * ldc,
+                        .ldc = ldc,
+                        .a = a + r * lda,
+                        .lda = lda,
+                        .w = w,
+                        .k = k,
+                        .bias = bias,
+                        .residual = residual ? residual + r * ldr : NULL,
+                        .ldr = ldr,
+                        .act = act};
+        gemm_block(j, rows - r < block ? rows - r : block, panels);
+    }
+}
