@@ -22,12 +22,14 @@
 enum { PANEL = 16 };          /* output columns of a packed weight panel */
 enum { ATTENTION_ROWS = 16 }; /* queries that attention takes at once, at most */
 
+/* How far a kernel may be from the exact value, beside half a unit in the last
+ * place. NaN stays NaN; what would be subnormal may be 0. */
 enum act {
     ACT_NONE,
-    ACT_GELU,      /* x * Phi(x), erf form; absolute error <= 3e-7 */
-    ACT_GELU_TANH, /* gelu_new, gelu_pytorch_tanh */
+    ACT_GELU,      /* x * Phi(x), erf form; 3e-7 */
+    ACT_GELU_TANH, /* gelu_new, gelu_pytorch_tanh; 3e-7 */
     ACT_RELU,
-    ACT_SILU,
+    ACT_SILU, /* 2^-22 of the value, as the next two */
     ACT_TANH,
     ACT_SIGMOID,
 };
@@ -55,7 +57,8 @@ enum act {
     void name(float *out, size_t ldo, const float *x, size_t ldx, size_t rows, size_t n, \
               const float *gain, const float *bias, float eps)
 
-/* In place: exp(x - max) / sum. n >= 1. */
+/* In place: exp(x - max) / sum, exp to 2^-23 of the value. n >= 1. Minus
+ * infinity gets the weight 0; at least one x is finite. */
 #define SOFTMAX_F32_FN(name) void name(float *x, size_t n)
 /* In place. */
 #define ACT_F32_FN(name) void name(float *x, size_t n, enum act act)

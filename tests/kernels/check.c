@@ -1,6 +1,9 @@
 /* kernels/check.c - proves the kernels of every level that this machine has.
  *
- * check_kernels [--isa=LEVEL] [--fn=PATTERN] [--bench] [seed]
+ * check_kernels [--isa=LEVEL] [--highest=LEVEL] [--fn=PATTERN] [--bench] [seed]
+ *
+ * --isa runs one level alone; --highest says which level the machine must turn
+ * out to have. --bench measures instead, and takes the pattern "rows" too.
  *
  * Each level's own kernels are compared with double precision, within a bound
  * that follows from the number of roundings. */
@@ -175,35 +178,49 @@ static void run_level(const struct level *l, uint32_t isa, bool bench)
         families[i]();
 }
 
-int main(int argc, char **argv)
+struct options {
+    const char *only, *highest; /* "": any */
+    bool bench;
+};
+
+static struct options parse(int argc, char **argv)
 {
-    const char *only = "";
-    bool bench = false;
+    struct options o = {.only = "", .highest = ""};
     seed = (unsigned)time(NULL);
     for (int i = 1; i < argc; i++) {
         if (!strncmp(argv[i], "--isa=", 6))
-            only = argv[i] + 6;
+            o.only = argv[i] + 6;
+        else if (!strncmp(argv[i], "--highest=", 10))
+            o.highest = argv[i] + 10;
         else if (!strncmp(argv[i], "--fn=", 5))
             wanted = argv[i] + 5;
         else if (!strcmp(argv[i], "--bench"))
-            bench = true;
+            o.bench = true;
         else
             seed = (unsigned)strtoul(argv[i], NULL, 10);
     }
     if (!seed)
         seed = 1; /* the generator never leaves zero */
-    setvbuf(stdout, NULL, _IOLBF, 0);
-    printf("check_kernels: seed %u\n", seed);
+    return o;
+}
+
+int main(int argc, char **argv)
+{
+    const struct options o = parse(argc, argv);
     const uint32_t have = cpu_detect();
     uint32_t isa = 0;
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    printf("check_kernels: seed %u\n", seed);
     for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
         if ((levels[i].bit & have) != levels[i].bit)
             continue;
         isa |= levels[i].bit;
-        if (!only[0] || !strcmp(only, levels[i].name))
-            run_level(&levels[i], isa, bench);
+        if (!o.only[0] || !strcmp(o.only, levels[i].name))
+            run_level(&levels[i], isa, o.bench);
     }
-    if (!bench)
+    if (o.highest[0] && strcmp(check_new.level, o.highest) != 0)
+        check_fail("the highest level is not %s", o.highest);
+    if (!o.bench)
         printf("check_kernels: %d kernels, %d failures\n", n_checked, n_failed);
-    return n_failed != 0 || (!bench && n_checked == 0);
+    return n_failed != 0 || (!o.bench && n_checked == 0);
 }

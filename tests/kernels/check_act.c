@@ -37,14 +37,13 @@ double act_bound(double x, enum act act)
     case ACT_RELU:
         return 0;
     case ACT_GELU:
-        return 3e-7 + UNIT * fabs(act_exact(x, act));
     case ACT_GELU_TANH:
-        return 4e-7 + UNIT * fabs(act_exact(x, act));
+        return 3e-7 + UNIT * fabs(act_exact(x, act));
     case ACT_SILU:
-        return 8 * UNIT * fabs(act_exact(x, act)) + FLT_MIN * (1 + fabs(x));
+        return 5 * UNIT * fabs(act_exact(x, act)) + FLT_MIN * (1 + fabs(x));
     case ACT_TANH:
     case ACT_SIGMOID:
-        return 8 * UNIT * fabs(act_exact(x, act)) + FLT_MIN;
+        return 5 * UNIT * fabs(act_exact(x, act)) + FLT_MIN;
     }
     return 0;
 }

@@ -7,7 +7,6 @@
  * block of rows. */
 #include "kernels/avx2/avx2.h"
 #include "kernels/avx2/vec.h"
-#include "kernels/vec_math.h"
 
 enum {
     TILE_ROWS = 6,
@@ -32,7 +31,7 @@ struct job {
 static void finish(const struct job *j, float *acc, size_t mr, size_t np)
 {
     const size_t width = np * PANEL;
-    act_row(acc, mr * width, j->act);
+    act_f32_avx2(acc, mr * width, j->act);
     for (size_t r = 0; r < mr; r++, acc += width)
         for (size_t n = 0; n < width; n += VEC) {
             vec x = v_load(acc + n);

@@ -29,16 +29,60 @@ static inline __m256i v_mask(size_t n)
     return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
 
+/* n <= 4. In parts, not by a masked load or store: those are slow on some
+ * processors, and an emulator may let a masked lane fault. */
+static inline __m128 load_quarter(const float *p, size_t n)
+{
+    const __m128 none = _mm_setzero_ps();
+    switch (n) {
+    case 0:
+        return none;
+    case 1:
+        return _mm_load_ss(p);
+    case 2:
+        return _mm_loadl_pi(none, (const __m64 *)p);
+    case 3:
+        return _mm_movelh_ps(_mm_loadl_pi(none, (const __m64 *)p), _mm_load_ss(p + 2));
+    default:
+        return _mm_loadu_ps(p);
+    }
+}
+
+static inline void store_quarter(float *p, __m128 x, size_t n)
+{
+    switch (n) {
+    case 0:
+        break;
+    case 1:
+        _mm_store_ss(p, x);
+        break;
+    case 2:
+        _mm_storel_pi((__m64 *)p, x);
+        break;
+    case 3:
+        _mm_storel_pi((__m64 *)p, x);
+        _mm_store_ss(p + 2, _mm_movehl_ps(x, x));
+        break;
+    default:
+        _mm_storeu_ps(p, x);
+        break;
+    }
+}
+
 /* The first n lanes, n <= VEC; no byte behind them is touched. The others load
  * as zero. */
 static inline vec v_load_n(const float *p, size_t n)
 {
-    return _mm256_maskload_ps(p, v_mask(n));
+    if (n <= 4)
+        return _mm256_zextps128_ps256(load_quarter(p, n));
+    return _mm256_set_m128(load_quarter(p + 4, n - 4), _mm_loadu_ps(p));
 }
 
 static inline void v_store_n(float *p, vec x, size_t n)
 {
-    _mm256_maskstore_ps(p, v_mask(n), x);
+    store_quarter(p, _mm256_castps256_ps128(x), n);
+    if (n > 4)
+        store_quarter(p + 4, _mm256_extractf128_ps(x, 1), n - 4);
 }
 
 /* x in the first n lanes, y in the others. */
