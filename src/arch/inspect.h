@@ -38,7 +38,9 @@ struct inspection {
     struct {
         uint32_t tokens;
         uint64_t bytes;
-    } runtime[INSPECT_RUNTIME_MAX]; /* working memory by tokens in a batch */
+    } runtime[INSPECT_RUNTIME_MAX]; /* working memory of 1, 2, 4, ... compute
+                                       threads, by the tokens that they can
+                                       have in hand */
     size_t n_runtime;
 };
 

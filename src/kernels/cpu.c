@@ -31,3 +31,10 @@ int64_t cpu_cap(uint32_t isa, const char *name)
         return isa & (CPU_AVX2 | CPU_AVX512);
     return -1;
 }
+
+void cpu_relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}

@@ -17,4 +17,7 @@ uint32_t cpu_detect(void);
  * of those in isa: a cap lowers, it never raises. -1 for an unknown name. */
 int64_t cpu_cap(uint32_t isa, const char *name);
 
+/* One short rest in a loop that spins on memory. */
+void cpu_relax(void);
+
 #endif

@@ -28,7 +28,8 @@ void pack_panel(float *panel, const float *src, size_t n, size_t k);
 int pack_matrix(float *out, const struct tensor *t, size_t n, size_t k,
                 float *scratch, struct err *err) MUST_CHECK;
 
-/* Reads n rows of k as they are. scratch: pack_scratch(k) floats. */
+/* Reads n rows of k as they are. scratch: pack_scratch(k) floats, or k when n
+ * is 1. */
 int pack_rows(float *out, const struct tensor *t, size_t n, size_t k,
               float *scratch, struct err *err) MUST_CHECK;
 

@@ -354,7 +354,7 @@ static int check_present(const struct snapshot_file *f, size_t n,
 static int add_file(struct tensors *t, const struct snapshot_file *f,
                     struct err *err)
 {
-    size_t n;
+    size_t n = 0;
     int r = header_length(f, &n, err);
     if (r == 0)
         r = check_present(f, n, err);
