@@ -1,0 +1,58 @@
+/* cli/cmd_logs.c - berth logs. */
+#include "cli/client.h"
+#include "cli/human.h"
+#include <errno.h>
+#include <stdio.h>
+
+enum { PIECE_MAX = 64 << 20 };
+
+/* Lines keep their ends and tabs, and lose what would steer the terminal. A
+ * sequence that is cut between two pieces shows as '?'. */
+static int print_piece(void *ctx, struct str bytes, struct err *err)
+{
+    (void)ctx;
+    struct buf clean = BUF_MAX(PIECE_MAX);
+    while (bytes.n) {
+        size_t n = 0;
+        while (n < bytes.n && bytes.p[n] != '\n' && bytes.p[n] != '\t')
+            n++;
+        human_clean(&clean, str_n(bytes.p, n));
+        if (n < bytes.n)
+            buf_putc(&clean, bytes.p[n++]);
+        bytes = str_n(bytes.p + n, bytes.n - n);
+    }
+    fwrite(clean.p, 1, clean.len, stdout);
+    buf_fini(&clean);
+    return fflush(stdout) ? err_set(err, errno, "cannot write the output: %s",
+                                    strerror(errno))
+                          : 0;
+}
+
+static void write_path(struct buf *path, const struct invocation *in)
+{
+    buf_puts(path, "/berth/logs?model=");
+    client_escape(path, in->args[0]);
+    buf_puts(path, in->option[OPTION_FOLLOW] ? "&follow=1" : "");
+    buf_putc(path, 0);
+}
+
+int cmd_logs(const struct invocation *in, struct err *err)
+{
+    struct client *c = NULL;
+    struct reply reply = {0};
+    struct buf path = BUF_MAX(4096);
+    int r = client_open(&c, in, err);
+    if (r < 0)
+        return r;
+    write_path(&path, in);
+    struct request request = {.method = "GET",
+                              .path = path.p,
+                              .stream_type = "text/plain",
+                              .data = print_piece};
+    r = path.failed ? err_set(err, E2BIG, "the name of the model is too long")
+                    : client_call(c, &request, &reply, err);
+    reply_fini(&reply);
+    buf_fini(&path);
+    client_close(c);
+    return r;
+}

@@ -1,0 +1,132 @@
+/* cli/cmd_plan.c - berth plan. */
+#include "base/jsonw.h"
+#include "cli/ask.h"
+#include "cli/environment.h"
+#include "cli/fields.h"
+#include "cli/human.h"
+#include "cli/table.h"
+
+static void model_rows(struct table *t, struct json p)
+{
+    struct buf tasks = BUF_MAX(4096);
+    char context[HUMAN_TEXT], dim[HUMAN_TEXT], vocab[HUMAN_TEXT];
+    table_text(t, "model");
+    table_cellf(t, "%.*s, commit %.*s", STR_FMT(field_str(p, "model")),
+                STR_FMT(field_commit(p)));
+    table_text(t, "architecture");
+    table_cellf(t, "%.*s (%.*s)", STR_FMT(field_str(p, "architecture")),
+                STR_FMT(field_str(p, "model_type")));
+    field_list(&tasks, p, "tasks");
+    table_text(t, "tasks");
+    table_cell(t, buf_str(&tasks));
+    buf_fini(&tasks);
+    table_text(t, "shape");
+    table_cellf(t, "context %s tokens, %s dimensions, vocabulary %s",
+                human_count(context, field_uint(p, "context")),
+                human_count(dim, field_uint(p, "dim")),
+                human_count(vocab, field_uint(p, "vocab")));
+    table_text(t, "licence");
+    table_cell(t, field_str(p, "licence"));
+}
+
+static void weight_rows(struct table *t, struct json p)
+{
+    char parameters[HUMAN_TEXT], tensors[HUMAN_TEXT], bytes[HUMAN_TEXT];
+    struct buf dtypes = BUF_MAX(4096);
+    for (struct json_iter it = json_iter(json_get(p, "bytes"));
+         json_next(&it);) {
+        int64_t n = 0;
+        json_to_int(it.value, 0, INT64_MAX, &n);
+        buf_addf(&dtypes, ", %.*s %s", STR_FMT(it.key),
+                 human_bytes(bytes, (uint64_t)n));
+    }
+    table_text(t, "weights");
+    table_cellf(t, "%s parameters in %s tensors%.*s",
+                human_count(parameters, field_uint(p, "parameters")),
+                human_count(tensors, field_uint(p, "tensors")),
+                STR_FMT(buf_str(&dtypes)));
+    buf_fini(&dtypes);
+    table_text(t, "files");
+    if (field_bool(p, "local"))
+        table_text(t, "here");
+    else
+        table_cellf(t, "%s to download",
+                    human_bytes(bytes, field_uint(p, "download_bytes")));
+}
+
+static void memory_row(struct table *t, struct json p)
+{
+    char need[HUMAN_TEXT], free_now[HUMAN_TEXT], budget[HUMAN_TEXT];
+    table_text(t, "memory");
+    table_cellf(t, "needs %s; %s free of %s: %s",
+                human_bytes(need, field_uint(p, "need_bytes")),
+                human_bytes(free_now, field_uint(p, "free_bytes")),
+                human_bytes(budget, field_uint(p, "budget_bytes")),
+                field_bool(p, "fits") ? "fits" : "does not fit");
+}
+
+static void print_plan(struct json p)
+{
+    static const char *const plain[] = {"", "", NULL};
+    struct table t;
+    table_init(&t, plain);
+    model_rows(&t, p);
+    weight_rows(&t, p);
+    memory_row(&t, p);
+    for (struct json_iter it = json_iter(json_get(p, "unsupported"));
+         json_next(&it);) {
+        table_text(&t, "unsupported");
+        table_cellf(&t, "%.*s: %.*s", STR_FMT(field_str(it.value, "what")),
+                    STR_FMT(field_str(it.value, "why")));
+    }
+    table_print(&t, stdout, 0);
+    table_fini(&t);
+}
+
+static int verdict(const struct invocation *in, struct json p, struct err *err)
+{
+    struct json_iter it = json_iter(json_get(p, "unsupported"));
+    if (!json_next(&it))
+        return 0;
+    return err_set(err, E_UNSUPPORTED_ARCHITECTURE,
+                   "berth cannot run %s: %.*s: %.*s", in->args[0],
+                   STR_FMT(field_str(it.value, "what")),
+                   STR_FMT(field_str(it.value, "why")));
+}
+
+static void write_body(struct buf *body, const char *name)
+{
+    struct buf token = BUF_MAX(TOKEN_MAX);
+    struct jsonw w = jsonw_to(body);
+    environment_token(&token);
+    jsonw_object(&w);
+    jsonw_kz(&w, "model", name);
+    if (token.len)
+        jsonw_kstr(&w, "token", buf_str(&token));
+    jsonw_end_object(&w);
+    buf_fini(&token);
+}
+
+int cmd_plan(const struct invocation *in, struct err *err)
+{
+    struct client *c = NULL;
+    struct reply reply = {0};
+    struct buf body = BUF_MAX(65536);
+    int r = client_open(&c, in, err);
+    if (r < 0)
+        return r;
+    write_body(&body, in->args[0]);
+    r = environment_compare(c, err);
+    if (r == 0)
+        r = client_post(c, "/berth/plan", &body, &reply, err);
+    if (r == 0 && in->option[OPTION_JSON])
+        printf("%.*s\n", STR_FMT(buf_str(&reply.body)));
+    else if (r == 0)
+        print_plan(json_root(reply.doc));
+    if (r == 0)
+        r = verdict(in, json_root(reply.doc), err);
+    reply_fini(&reply);
+    buf_fini(&body);
+    client_close(c);
+    return r;
+}
