@@ -3,9 +3,9 @@
  * Spawned with its end of a socketpair as descriptor 3, no arguments, an empty
  * environment. The daemon's HELLO comes first, berth-fetch answers with its own
  * (kind "fetch"), reads one JOB, shuts itself in (STATUS "sandbox"), works,
- * answers DONE or ERROR, and exits 0. CANCEL and DRAIN stop it between two
- * bytes: ERROR cancelled, partial files stay for the next time. When the daemon
- * goes, it goes.
+ * answers DONE or ERROR, and exits 0. CANCEL stops it between two
+ * bytes: ERROR cancelled, partial files stay for the next time. DRAIN is what
+ * it does anyway: finish, then exit. When the daemon goes, it goes.
  *
  * JOB params, text unless said otherwise:
  *   pull, headers
@@ -26,7 +26,8 @@
  * them
  *
  * STATUS while it works, at most ten a second: phase ("resolving",
- * "downloading", "verifying", "placing"), done, all (bytes), rate (bytes a
+ * "downloading", "verifying", "placing",
+ * "removing"), done, all (bytes), rate (bytes a
  * second), file.
  *
  * DONE.result:
@@ -36,8 +37,8 @@
  *   headers  {repo, revision, commit, bytes: of all that a pull would take,
  *             gated, licence, files: [{name, size, fd}]}; fd: index among the
  *             frame's descriptors (sealed memfds that hold the whole file, or
- *             the beginning of a *.safetensors up to the end of its header);
- *             -1: a file that is only named
+ *             the beginning of a *.safetensors, at least up to the end of its
+ *             header); -1: larger than 1 MiB, only named
  *   verify   {files: [{name, size, state, hash, kind}], wrong: n, unknown: n}
  *             state: "ok", "wrong", "unknown" (nothing says what it must be);
  *             hash, kind: what the bytes are

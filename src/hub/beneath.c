@@ -44,6 +44,7 @@ struct list {
 
 struct walk {
     struct arena *a;
+    bool hidden;
     struct list files, folders; /* folders: done and still to do */
 };
 
@@ -86,7 +87,8 @@ static int add_entry(struct walk *w, int dir, struct str folder,
         r = fs_join(name, folder.p, e->d_name);
     else if (!str_to_z(str_of(e->d_name), name, sizeof(name)))
         r = -ENAMETOOLONG;
-    if (r < 0 || e->d_name[0] == '.' || hub_path_check(str_of(name), NULL) < 0)
+    if (r < 0 || (e->d_name[0] == '.' && !w->hidden) ||
+        hub_path_check(str_of(name), NULL) < 0)
         return 0;
     return list_add(is_folder(dir, e) ? &w->folders : &w->files, w->a,
                     str_of(name), err);
@@ -127,8 +129,8 @@ static int walk_all(struct walk *w, int root, struct err *err)
     return r;
 }
 
-int beneath_list(int dir, const char *path, struct arena *a, struct str **ret,
-                 size_t *ret_n, struct err *err)
+int beneath_list(int dir, const char *path, bool hidden, struct arena *a,
+                 struct str **ret, size_t *ret_n, struct err *err)
 {
     int root =
         beneath_open(dir, path[0] ? path : ".", O_RDONLY | O_DIRECTORY, false);
@@ -136,7 +138,7 @@ int beneath_list(int dir, const char *path, struct arena *a, struct str **ret,
         return root == -ENOENT ? root
                                : err_set(err, -root, "cannot open a folder: %s",
                                          strerror(-root));
-    struct walk w = {.a = a};
+    struct walk w = {.a = a, .hidden = hidden};
     int r = walk_all(&w, root, err);
     struct str *v = r < 0 ? NULL : arena_alloc(a, w.files.n, sizeof(*v));
     if (r == 0 && !v && w.files.n)

@@ -15,10 +15,10 @@ int beneath_open(int dir, const char *path, int flags, bool links) MUST_CHECK;
 int beneath_open_file(int dir, const char *path, bool links) MUST_CHECK;
 
 /* Names of all files and links below the folder dir/path ("" = dir itself),
- * sorted, relative to it, in the arena. Names that hub_path_check() refuses and
- * those that begin with '.' are left out. E_TOO_LARGE above HUB_FILES_MAX;
- * -ENOENT, without a sentence, when the folder is not there. */
-int beneath_list(int dir, const char *path, struct arena *a, struct str **ret,
-                 size_t *ret_n, struct err *err) MUST_CHECK;
+ * sorted, relative to it, in the arena. Names that hub_path_check() refuses are
+ * left out, as are those that begin with '.' unless hidden. E_TOO_LARGE above
+ * HUB_FILES_MAX; -ENOENT, without a sentence, when the folder is not there. */
+int beneath_list(int dir, const char *path, bool hidden, struct arena *a,
+                 struct str **ret, size_t *ret_n, struct err *err) MUST_CHECK;
 
 #endif

@@ -231,7 +231,7 @@ int cache_open(const char *cache, const char *id, const char *commit,
     struct arena a = ARENA_MAX(NAMES_BYTES);
     struct str *names;
     size_t n;
-    int r = beneath_list(repo, under, &a, &names, &n, err);
+    int r = beneath_list(repo, under, false, &a, &names, &n, err);
     if (r == -ENOENT)
         r = not_here(err, id, commit);
     else if (r == 0)
@@ -250,7 +250,7 @@ int cache_open_folder(const char *dir, struct cache_files *ret, struct err *err)
     struct arena a = ARENA_MAX(NAMES_BYTES);
     struct str *names;
     size_t n;
-    int r = beneath_list(fd, "", &a, &names, &n, err);
+    int r = beneath_list(fd, "", false, &a, &names, &n, err);
     if (r == 0)
         r = open_names(fd, "", names, n, ret, err);
     arena_fini(&a);
@@ -307,7 +307,7 @@ static int scan_repo(const char *cache, struct cache_found *found,
     struct arena a = ARENA_MAX(NAMES_BYTES);
     struct str *refs = NULL;
     size_t n = 0;
-    int r = beneath_list(repo, "refs", &a, &refs, &n, err);
+    int r = beneath_list(repo, "refs", false, &a, &refs, &n, err);
     if (r == 0 || r == -ENOENT)
         r = scan_snapshots(repo, refs, n, found, fn, ctx);
     arena_fini(&a);
