@@ -49,7 +49,7 @@ def test_scores_and_tokens_are_those_of_transformers(snapshot, tmp_path):
 def test_logits_are_those_of_transformers(snapshot):
     want = np.load(GOLDEN / "logits.npy")
     for case, row in zip(REFERENCE["cases"], want):
-        out = subprocess.run([BUILD / "engine_logits", snapshot, str(case["mask"]), *map(str, case["ids"])],
+        out = subprocess.run([BUILD / "tests/golden/distilbert_mlm/engine_logits", snapshot, str(case["mask"]), *map(str, case["ids"])],
                              check=True, capture_output=True).stdout
         far = float(np.abs(np.frombuffer(out, "<f4") - row).max())
         print(f"logits within {far:.1e} of Transformers'")
