@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 struct tokenizer;
+struct token_work;
 
 /* The files' bytes, empty where absent; not kept. */
 struct tokenizer_files {
@@ -34,7 +35,8 @@ enum {
     TOKEN_OFFSETS = 2,  /* fill start and end */
 };
 
-/* The caller's to keep between calls: the arrays are reused and grow. */
+/* The caller's to keep between calls, zero before the first: the arrays are
+ * reused and grow. One thread at a time. */
 struct encoding {
     uint32_t *ids;         /* [n] */
     uint8_t *types;        /* [n] token type ids */
@@ -43,6 +45,7 @@ struct encoding {
     uint8_t *special;      /* [n] 1 where the post-processor added it */
     size_t n, cap;
     bool truncated;
+    struct token_work *work; /* private */
 };
 void encoding_fini(struct encoding *e);
 
