@@ -5,7 +5,8 @@
 #include <assert.h>
 #include <stdio.h>
 
-static_assert((int)PROBLEMS_MAX == (int)INSPECT_UNSUPPORTED_MAX, "one list, two names");
+static_assert((int)PROBLEMS_MAX == (int)INSPECT_UNSUPPORTED_MAX,
+              "one list, two names");
 static_assert(DTYPE_COUNT <= 16, "inspection.bytes has a place for each type");
 
 static void count_tensors(const struct tensors *t, struct inspection *ret)

@@ -1,8 +1,8 @@
 /* cli/cmd_embed.c - berth embed: texts to vectors, in batches, in order. */
 #include "base/jsonw.h"
 #include "cli/client.h"
-#include "cli/fields.h"
 #include "cli/lines.h"
+#include "cli/members.h"
 #include "cli/table.h"
 #include "cli/vectors.h"
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* cli/cmd_load.c - berth load, berth unload. */
 #include "cli/ask.h"
-#include "cli/fields.h"
 #include "cli/human.h"
+#include "cli/members.h"
 #include <stdio.h>
 
 static void print_loaded(const struct invocation *in, struct json m)

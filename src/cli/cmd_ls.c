@@ -1,7 +1,7 @@
 /* cli/cmd_ls.c - berth ls. */
 #include "cli/ask.h"
-#include "cli/fields.h"
 #include "cli/human.h"
+#include "cli/members.h"
 #include "cli/table.h"
 
 static void row(struct table *t, struct json model)

@@ -1,7 +1,7 @@
 /* cli/cmd_names.c - berth add, alias, rm: which names there are. */
 #include "base/jsonw.h"
 #include "cli/ask.h"
-#include "cli/fields.h"
+#include "cli/members.h"
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>

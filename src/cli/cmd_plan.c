@@ -2,8 +2,8 @@
 #include "base/jsonw.h"
 #include "cli/ask.h"
 #include "cli/environment.h"
-#include "cli/fields.h"
 #include "cli/human.h"
+#include "cli/members.h"
 #include "cli/table.h"
 
 static void model_rows(struct table *t, struct json p)

@@ -1,8 +1,8 @@
 /* cli/cmd_ps.c - berth ps. */
 #include "base/jsonw.h"
 #include "cli/ask.h"
-#include "cli/fields.h"
 #include "cli/human.h"
+#include "cli/members.h"
 #include "cli/table.h"
 
 /* What --json shows of an instance, beside its model. */

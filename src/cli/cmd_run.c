@@ -7,8 +7,8 @@
 #include "base/jsonw.h"
 #include "base/mem.h"
 #include "cli/ask.h"
-#include "cli/fields.h"
 #include "cli/lines.h"
+#include "cli/members.h"
 #include "cli/table.h"
 #include "cli/vectors.h"
 #include <errno.h>

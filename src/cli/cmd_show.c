@@ -1,7 +1,7 @@
 /* cli/cmd_show.c - berth show. */
 #include "cli/ask.h"
-#include "cli/fields.h"
 #include "cli/human.h"
+#include "cli/members.h"
 #include "cli/table.h"
 #include <errno.h>
 

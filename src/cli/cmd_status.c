@@ -1,7 +1,7 @@
 /* cli/cmd_status.c - berth status. */
 #include "cli/ask.h"
-#include "cli/fields.h"
 #include "cli/human.h"
+#include "cli/members.h"
 #include "cli/table.h"
 
 static const char *const plain[] = {"", "", NULL};

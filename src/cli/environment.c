@@ -2,7 +2,7 @@
  * environment: the same names and the same order as huggingface_hub has. */
 #include "cli/environment.h"
 #include "base/fs.h"
-#include "cli/fields.h"
+#include "cli/members.h"
 #include <ctype.h>
 #include <fcntl.h>
 #include <stdio.h>

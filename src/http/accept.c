@@ -1,7 +1,7 @@
 /* http/accept.c - connections in: listeners, limits, the last of a backlog. */
 #include "base/clock.h"
 #include "base/mem.h"
-#include "http/parts.h"
+#include "http/http_parts.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>

@@ -6,7 +6,7 @@
  * are none, the connection is set aside again.
  */
 #include "base/mem.h"
-#include "http/parts.h"
+#include "http/http_parts.h"
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>

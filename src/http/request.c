@@ -1,7 +1,7 @@
 /* http/request.c - a request from its first line to its handler. */
 #include "base/clock.h"
 #include "base/mem.h"
-#include "http/parts.h"
+#include "http/http_parts.h"
 #include "http/path.h"
 
 enum { HEADERS_SEEN_MAX = 512 };

@@ -7,7 +7,7 @@
  */
 #include "base/clock.h"
 #include "base/mem.h"
-#include "http/parts.h"
+#include "http/http_parts.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>

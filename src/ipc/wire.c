@@ -25,6 +25,7 @@ struct reader {
     int depth;
     bool done; /* the one value is complete */
     const char *bad;
+    struct wire_node sink; /* where nodes go once the bytes are bad */
 };
 
 static int compare_keys(const void *a, const void *b)
@@ -86,13 +87,12 @@ static bool key_expected(const struct reader *r)
 
 static struct wire_node *add(struct reader *r, enum wire_kind kind)
 {
-    static struct wire_node sink;
     if (!r->bad && key_expected(r) && kind != WIRE_TEXT)
         r->bad = "a key is not text";
     if (!r->bad && r->n == r->cap)
         r->bad = "too many values";
     if (r->bad)
-        return &sink;
+        return &r->sink;
     struct wire_node *node = &r->nodes[r->n++];
     *node = (struct wire_node){.kind = kind, .size = 1};
     return node;

@@ -1,7 +1,7 @@
 /* sandbox/filter.c - which system calls a child may still make: allow lists for
  * libseccomp, with a condition where a call can do more than it is needed for.
  * What is not listed fails with EPERM; a call of another architecture kills. */
-#include "sandbox/parts.h"
+#include "sandbox/sandbox_parts.h"
 #include <errno.h>
 #include <string.h>
 

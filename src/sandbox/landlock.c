@@ -1,7 +1,7 @@
 /* sandbox/landlock.c - which paths a child may still open: by raw system calls,
  * with our own constants, since the headers of Debian 12 stop at ABI 2 and the
  * kernel decides at run time. */
-#include "sandbox/parts.h"
+#include "sandbox/sandbox_parts.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>

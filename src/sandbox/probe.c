@@ -1,6 +1,6 @@
 /* sandbox/probe.c - a child tries what must be denied to it, so that a filter
  * which does not hold is found before the first byte of a model is read. */
-#include "sandbox/parts.h"
+#include "sandbox/sandbox_parts.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>

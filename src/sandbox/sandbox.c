@@ -1,7 +1,7 @@
 /* sandbox/sandbox.c - the order in which a child gives things up. What this
  * kernel lacks is refused, or with rules->degraded noted in the state. */
 #include "sandbox/sandbox.h"
-#include "sandbox/parts.h"
+#include "sandbox/sandbox_parts.h"
 #include <errno.h>
 #include <linux/capability.h>
 #include <signal.h>

@@ -1,7 +1,7 @@
-/* cli/fields.h - members of the daemon's answers, with what stands for the ones
- * that are missing: "" and 0. */
-#ifndef CLI_FIELDS_H
-#define CLI_FIELDS_H
+/* cli/members.h - members of the daemon's answers, with what stands for the
+ * ones that are missing: "" and 0. */
+#ifndef CLI_MEMBERS_H
+#define CLI_MEMBERS_H
 #include "base/buf.h"
 #include "base/json.h"
 

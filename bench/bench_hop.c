@@ -1,4 +1,5 @@
-/* bench/hop.c - what the way through the daemon costs: HTTP, frames and back.
+/* bench/bench_hop.c - what the way through the daemon costs: HTTP, frames and
+ * back.
  *
  *     bench_hop PORT MODEL [ROUNDS]
  *

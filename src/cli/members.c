@@ -1,5 +1,5 @@
-/* cli/fields.c - members of the daemon's answers. */
-#include "cli/fields.h"
+/* cli/members.c - members of the daemon's answers. */
+#include "cli/members.h"
 #include "cli/human.h"
 #include <stdio.h>
 

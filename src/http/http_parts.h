@@ -1,5 +1,5 @@
-/* http/parts.h - what the files of http/ share: connections and requests as
- * they are inside.
+/* http/http_parts.h - what the files of http/ share: connections and requests
+ * as they are inside.
  *
  * A connection is born in accept.c and dies in the library's "closed" callback.
  * While a request waits for its answer the library has set its connection aside
@@ -7,8 +7,8 @@
  * leave. The library has no deadlines that hold against a trickle, so each
  * phase has its timer here.
  */
-#ifndef HTTP_PARTS_H
-#define HTTP_PARTS_H
+#ifndef HTTP_HTTP_PARTS_H
+#define HTTP_HTTP_PARTS_H
 #include "base/loop.h"
 #include "http/http.h"
 #include <microhttpd.h>

@@ -1,6 +1,7 @@
-/* sandbox/parts.h - what sandbox.c is made of. Private to this folder. */
-#ifndef SANDBOX_PARTS_H
-#define SANDBOX_PARTS_H
+/* sandbox/sandbox_parts.h - what sandbox.c is made of. Private to this folder.
+ */
+#ifndef SANDBOX_SANDBOX_PARTS_H
+#define SANDBOX_SANDBOX_PARTS_H
 #include "sandbox/sandbox.h"
 
 /* Paths: only what the rules list, beneath it. Returns the ABI in force, or a
