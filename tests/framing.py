@@ -226,7 +226,8 @@ class Channel:
         control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
         self.sock.settimeout(30)
         sent = self.sock.sendmsg([data], control)
-        self.sock.sendall(data[sent:])
+        if sent < len(data):
+            self.sock.sendall(data[sent:])
 
     def _more(self, deadline):
         self.sock.settimeout(max(deadline - time.monotonic(), 0.001))

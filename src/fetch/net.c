@@ -16,6 +16,8 @@ enum {
     ATTEMPTS_MAX = 5,         /* in a row without headway */
     HEADWAY_BYTES = 64 << 10, /* what counts as such */
     PATIENCE_S = 30,          /* since the last of it */
+    CONNECTS_MAX = 2,         /* attempts when nobody has ever answered */
+    MALFORMED_MAX = 2,        /* attempts that got an answer without sense */
     STALL_BYTES = 1 << 20, /* an attempt that stalled after less is the last */
     WAIT_FIRST_MS = 250,
     RETRY_AFTER_MAX_S = 30,
@@ -34,7 +36,7 @@ struct transfer_state {
     enum transfer_phase phase;
     uint64_t not_before_ns;
     struct hop hop; /* the request under way */
-    int hops, attempts;
+    int hops, attempts, malformed_answers;
     uint64_t headway_ns; /* when the last attempt that made some ended */
     uint64_t got;        /* body bytes in this attempt */
     uint64_t wanted;     /* of this request: where it began */
@@ -51,6 +53,7 @@ struct net {
     CURLM *multi;
     struct hop_rules rules;
     size_t running;
+    bool heard; /* somebody has answered */
 };
 
 int net_init(struct err *err)
@@ -197,8 +200,8 @@ static void again(struct transfer_state *x, uint64_t wait_ms)
         x->attempts = 0;
         x->headway_ns = now;
     }
-    if (++x->attempts > ATTEMPTS_MAX ||
-        now - x->headway_ns > PATIENCE_S * S_NS) {
+    int most = x->net->heard ? ATTEMPTS_MAX : CONNECTS_MAX;
+    if (++x->attempts > most || now - x->headway_ns > PATIENCE_S * S_NS) {
         fail(x, -x->err.code);
         return;
     }
@@ -305,7 +308,7 @@ static void answered(struct transfer_state *x)
         again(x, 0);
     } else if (r->status == 200 || r->status == 206) {
         if (!x->judged && judge(x) < 0)
-            again(x, 0);
+            again(x, 0); /* an empty body, but not an empty file */
         else if (t->from == wanted_end(t) || t->size == UINT64_MAX)
             finish(x);
         else
@@ -339,7 +342,10 @@ static void ended(struct transfer_state *x, int code)
         x->err = x->hop.err;
         fail(x, x->hop.fatal);
     } else if (x->malformed) {
-        again(x, 0);
+        if (++x->malformed_answers >= MALFORMED_MAX)
+            fail(x, -x->err.code);
+        else
+            again(x, 0);
     } else if (code == CURLE_OK || code == CURLE_WRITE_ERROR) {
         err_set(&x->err, E_HUB_UNREACHABLE,
                 "the hub ended %s before its last byte", x->t->what);
@@ -402,6 +408,7 @@ static void collect(struct net *net)
         curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &x);
         curl_multi_remove_handle(net->multi, m->easy_handle);
         net->running--;
+        net->heard |= x->hop.reply.status != 0;
         ended(x, code);
         if (x->phase == TRANSFER_DONE)
             hop_drop(&x->hop);

@@ -145,6 +145,8 @@ static void let_go(struct pull_file *f)
 {
     digest_free(f->digest);
     f->digest = NULL;
+    if (f->part >= 0 && !f->have && f->entry->size)
+        place_drop_partial(&f->pull->place, &f->entry->hash);
     if (f->part >= 0)
         close(f->part);
     if (f->lock >= 0)

@@ -366,7 +366,7 @@ class Handler(BaseHTTPRequestHandler):
         """(first, end) or None for all of it; Gone for what cannot be."""
         header = self.headers.get("Range")
         how = self.faults.get("range", {}).get("how")
-        if how == "416":
+        if how == "416" and header:
             raise Gone(416, "", "out of range")
         if not header or how == "ignore" or self.headers.get("If-Range", etag) != etag:
             return None

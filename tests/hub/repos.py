@@ -1,7 +1,14 @@
-"""Small repositories for a hub to serve, made on the spot."""
+"""Small repositories, made on the spot, and a hub that serves them."""
 
 import random
 import struct
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from hub import Hub  # noqa: E402
 
 
 def safetensors(size, seed=1):
@@ -18,6 +25,7 @@ SMALL = {
     "1_Pooling/config.json": b'{"pooling_mode_mean_tokens": true}',
     "modules.json": b"[]",
 }
+TAKEN = {*SMALL, "model.safetensors"}
 
 
 def make_repository(folder, files):
@@ -26,3 +34,18 @@ def make_repository(folder, files):
         p.parent.mkdir(parents=True, exist_ok=True)
         p.write_bytes(data)
     return folder
+
+
+@pytest.fixture
+def root(tmp_path):
+    """One repository, acme/tiny: 3 MB of weights, small files, a pickle."""
+    files = SMALL | {"model.safetensors": safetensors(3_000_000),
+                     "pytorch_model.bin": b"\x80\x02pickle"}
+    make_repository(tmp_path / "root/acme/tiny", files)
+    return tmp_path / "root"
+
+
+@pytest.fixture
+def hub(root):
+    with Hub(root) as running:
+        yield running
