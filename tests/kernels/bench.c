@@ -79,18 +79,21 @@ static float *floats(size_t n)
     return p;
 }
 
+/* copies > 1: as many sets of weights take turns, so that they come from memory
+ * when they do not fit into a cache. */
 struct gemm {
-    size_t rows, k, n;
+    size_t rows, k, n, copies;
     float *a, *w, *c, *bias;
     enum act act;
 };
 
 static double gemm_time(const struct kernels *t, const struct gemm *g,
-                        long runs)
+                        size_t runs)
 {
     double start = now_s();
-    for (long i = 0; i < runs; i++)
-        t->gemm_f32.run(g->c, g->n + 16, g->a, g->k + 16, g->w, g->rows, g->k,
+    for (size_t i = 0; i < runs; i++)
+        t->gemm_f32.run(g->c, g->n + 16, g->a, g->k + 16,
+                        g->w + i % g->copies * g->k * g->n, g->rows, g->k,
                         g->n / PANEL, g->bias, NULL, 0, g->act);
     return (now_s() - start) / (double)runs;
 }
@@ -101,10 +104,10 @@ static void bench_gemm_shape(const struct kernels *t, uint32_t isa,
                              struct gemm g)
 {
     const double macs = (double)g.rows * (double)g.k * (double)g.n;
-    const long runs = 1 + (long)(2e8 / macs);
+    const size_t runs = g.copies > 1 ? g.copies : 1 + (size_t)(2e8 / macs);
     double best = 1e9, peak = 0;
     g.a = floats(g.rows * (g.k + 16));
-    g.w = floats(g.k * g.n);
+    g.w = floats(g.k * g.n * g.copies);
     g.c = floats(g.rows * (g.n + 16));
     g.bias = floats(g.n);
     for (int i = 0; i < ROUNDS; i++) {
@@ -112,19 +115,21 @@ static void bench_gemm_shape(const struct kernels *t, uint32_t isa,
         peak = rate > peak ? rate : peak;
         best = s < best ? s : best;
     }
-    printf("%-8s gemm_f32 %3zu x %4zu x %4zu act %d  %7.1f GFLOP/s  %5.1f %% "
-           "of %.1f\n",
+    printf("%-6s gemm_f32 %3zu x %4zu x %4zu act %d  %6.1f GFLOP/s  %5.1f %% "
+           "of %.1f  weights %5.1f GB/s\n",
            t->level, g.rows, g.k, g.n, (int)g.act, 2e-9 * macs / best,
-           peak > 0 ? 100 * macs / best / peak : 0, 2e-9 * peak);
+           peak > 0 ? 100 * macs / best / peak : 0, 2e-9 * peak,
+           4e-9 * (double)(g.k * g.n) / best);
     free(g.a);
     free(g.w);
     free(g.c);
     free(g.bias);
 }
 
-static void bench_gemm(const struct kernels *t, uint32_t isa)
+static void bench_gemm(const struct kernels *t, uint32_t isa,
+                       size_t weight_bytes)
 {
-    static const size_t rows[] = {1, 2, 4, 8, 16, 32, 64, 128, 256};
+    static const size_t rows[] = {1, 2, 4, 8, 12, 16, 24, 32, 64, 128, 256};
     static const struct gemm of[] = {{.k = 384, .n = 384},
                                      {.k = 384, .n = 1152},
                                      {.k = 384, .n = 1536},
@@ -134,6 +139,7 @@ static void bench_gemm(const struct kernels *t, uint32_t isa)
         for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
             struct gemm g = of[i];
             g.rows = rows[r];
+            g.copies = 1 + weight_bytes / (g.k * g.n * sizeof(float));
             bench_gemm_shape(t, isa, g);
         }
 }
@@ -211,7 +217,9 @@ static void bench_rows(const struct kernels *t)
 void bench_level(const struct kernels *k, uint32_t isa, const char *pattern)
 {
     if (!fnmatch(pattern, "gemm_f32", 0))
-        bench_gemm(k, isa);
+        bench_gemm(k, isa, 0);
+    if (!fnmatch(pattern, "gemm_cold", 0))
+        bench_gemm(k, isa, 96 << 20);
     if (!fnmatch(pattern, "attention_f32", 0))
         bench_attention(k, isa);
     if (!fnmatch(pattern, "rows", 0))

@@ -3,7 +3,8 @@
  * check_kernels [--isa=LEVEL] [--highest=LEVEL] [--fn=PATTERN] [--bench] [seed]
  *
  * --isa runs one level alone; --highest says which level the machine must turn
- * out to have. --bench measures instead, and takes the pattern "rows" too.
+ * out to have. --bench measures instead: gemm_f32, gemm_cold (weights that come
+ * from memory), attention_f32, rows.
  *
  * Each level's own kernels are compared with double precision, within a bound
  * that follows from the number of roundings. */
