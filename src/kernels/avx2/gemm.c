@@ -7,9 +7,11 @@
  * block of rows. */
 #include "kernels/avx2/avx2.h"
 #include "kernels/avx2/vec.h"
+#include <stdint.h>
 
 enum {
     TILE_ROWS = 6,
+    FEW_ROWS = 3,             /* up to here a tile is 2 panels wide */
     TILE_PANELS = 4,          /* the widest tile, of one row */
     HALVES = PANEL / VEC,     /* vectors of a panel */
     BLOCK_FLOATS = 96 * 1024, /* of a: stays in the second cache beside the weights */
@@ -25,6 +27,8 @@ struct job {
     const float *bias, *residual; /* as c: at the tile's first column, or NULL */
     size_t ldr;
     enum act act;
+    uintptr_t ahead;   /* the first byte to fetch for the panel that comes next */
+    size_t ahead_step; /* bytes a step of k */
 };
 
 /* c[mr][np * PANEL] = act(acc) + residual, by way of memory. */
@@ -46,6 +50,7 @@ static inline __attribute__((always_inline)) void tile(const struct job *j, cons
 {
     const size_t k = j->k, lda = j->lda, nv = np * HALVES;
     const float *a = j->a, *w = j->w;
+    uintptr_t ahead = j->ahead;
     vec acc[TILE_ROWS][TILE_PANELS * HALVES], b[TILE_PANELS * HALVES];
 #pragma GCC unroll 6
     for (size_t r = 0; r < mr; r++)
@@ -56,6 +61,9 @@ static inline __attribute__((always_inline)) void tile(const struct job *j, cons
 #pragma GCC unroll 8
         for (size_t v = 0; v < nv; v++)
             b[v] = v_load(w + v / HALVES * k * PANEL + i * PANEL + v % HALVES * VEC);
+        if (mr > FEW_ROWS)
+            _mm_prefetch((const char *)ahead, _MM_HINT_T1);
+        ahead += j->ahead_step;
 #pragma GCC unroll 6
         for (size_t r = 0; r < mr; r++) {
             vec x = v_set(a[r * lda + i]);
@@ -82,7 +90,7 @@ static inline __attribute__((always_inline)) void tile(const struct job *j, cons
 /* How many panels a tile of mr rows takes, of those that are left. */
 static size_t tile_width(size_t mr, size_t left)
 {
-    size_t widest = mr == 1 ? 4 : mr <= 3 ? 2 : 1;
+    size_t widest = mr == 1 ? 4 : mr <= FEW_ROWS ? 2 : 1;
     while (widest > left)
         widest /= 2;
     return widest;
@@ -114,10 +122,18 @@ static void tile_any(const struct job *j, size_t mr, size_t np)
  * none is so low that it would wait for its own sums. */
 static void rows_of_panels(struct job j, size_t rows, size_t np)
 {
-    for (size_t tiles = (rows + TILE_ROWS - 1) / TILE_ROWS; tiles > 0; tiles--) {
+    size_t tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
+    /* The panel that comes next is fetched into the second cache while the rows of
+     * this one are computed, each tile its share. (With few rows the processor
+     * sees the streams itself.) Behind the last panel lie, most often, the next
+     * weights; an address without memory does no harm. */
+    j.ahead = (uintptr_t)(j.w + np * j.k * PANEL);
+    j.ahead_step = (64 + tiles - 1) / tiles;
+    for (; tiles > 0; tiles--) {
         size_t mr = (rows + tiles - 1) / tiles;
         tile_any(&j, mr, np);
         rows -= mr;
+        j.ahead += j.k * j.ahead_step;
         j.a += mr * j.lda;
         j.c += mr * j.ldc;
         if (j.residual)
@@ -140,16 +156,20 @@ static void gemm_block(struct job j, size_t rows, size_t panels)
     }
 }
 
-/* Rows whose inputs fit beside the weights, a whole number of tiles. */
-static size_t block_rows(size_t k)
+/* Rows whose inputs fit beside the weights: blocks of nearly equal size, each a
+ * whole number of tiles. */
+static size_t block_rows(size_t rows, size_t k)
 {
-    size_t tiles = BLOCK_FLOATS / (k + 1) / TILE_ROWS;
-    return (tiles < 4 ? 4 : tiles) * TILE_ROWS;
+    const size_t tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
+    const size_t fit = BLOCK_FLOATS / (k + 1) / TILE_ROWS;
+    const size_t most = fit < 4 ? 4 : fit;
+    const size_t blocks = (tiles + most - 1) / most;
+    return blocks > 0 ? (tiles + blocks - 1) / blocks * TILE_ROWS : 0;
 }
 
 GEMM_F32_FN(gemm_f32_avx2)
 {
-    const size_t block = block_rows(k);
+    const size_t block = block_rows(rows, k);
     for (size_t r = 0; r < rows; r += block) {
         struct job j = {.c = c + r * ldc,
                         .ldc = ldc,

@@ -6,9 +6,11 @@
  * outer loop: each weight comes from memory once per block of rows. */
 #include "kernels/avx512/avx512.h"
 #include "kernels/avx512/vec.h"
+#include <stdint.h>
 
 enum {
     TILE_ROWS = 12,
+    FEW_ROWS = 6,             /* up to here a tile is 4 panels wide */
     TILE_PANELS = 8,          /* the widest tile, of one row */
     BLOCK_FLOATS = 96 * 1024, /* of a: stays in the second cache beside the weights */
 };
@@ -23,6 +25,8 @@ struct job {
     const float *bias, *residual; /* as c: at the tile's first column, or NULL */
     size_t ldr;
     enum act act;
+    uintptr_t ahead;   /* the first byte to fetch for the panels that come next */
+    size_t ahead_step; /* bytes of each panel a step of k */
 };
 
 /* c[mr][np * PANEL] = act(acc) + residual, by way of memory. */
@@ -44,6 +48,7 @@ static inline __attribute__((always_inline)) void tile(const struct job *j, cons
 {
     const size_t k = j->k, lda = j->lda;
     const float *a = j->a, *w = j->w;
+    uintptr_t ahead = j->ahead;
     vec acc[TILE_ROWS][TILE_PANELS], b[TILE_PANELS];
 #pragma GCC unroll 12
     for (size_t r = 0; r < mr; r++)
@@ -54,6 +59,9 @@ static inline __attribute__((always_inline)) void tile(const struct job *j, cons
 #pragma GCC unroll 8
         for (size_t p = 0; p < np; p++)
             b[p] = v_load(w + p * k * PANEL + i * PANEL);
+        for (size_t p = 0; mr > FEW_ROWS && p < np; p++)
+            _mm_prefetch((const char *)(ahead + p * k * PANEL * sizeof(float)), _MM_HINT_T1);
+        ahead += j->ahead_step;
 #pragma GCC unroll 12
         for (size_t r = 0; r < mr; r++) {
             vec x = v_set(a[r * lda + i]);
@@ -80,7 +88,7 @@ static inline __attribute__((always_inline)) void tile(const struct job *j, cons
 /* How many panels a tile of mr rows takes, of those that are left. */
 static size_t tile_width(size_t mr, size_t left)
 {
-    size_t widest = mr == 1 ? 8 : mr <= 6 ? 4 : 2;
+    size_t widest = mr == 1 ? 8 : mr <= FEW_ROWS ? 4 : 2;
     while (widest > left)
         widest /= 2;
     return widest;
@@ -133,10 +141,18 @@ static void tile_any(const struct job *j, size_t mr, size_t np)
  * none is so low that it would wait for its own sums. */
 static void rows_of_panels(struct job j, size_t rows, size_t np)
 {
-    for (size_t tiles = (rows + TILE_ROWS - 1) / TILE_ROWS; tiles > 0; tiles--) {
+    size_t tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
+    /* The panels that come next are fetched into the second cache while the rows
+     * of these are computed, each tile its share. (With few rows the processor
+     * sees the streams itself.) Behind the last panel lie, most often, the next
+     * weights; an address without memory does no harm. */
+    j.ahead = (uintptr_t)(j.w + np * j.k * PANEL);
+    j.ahead_step = (64 + tiles - 1) / tiles;
+    for (; tiles > 0; tiles--) {
         size_t mr = (rows + tiles - 1) / tiles;
         tile_any(&j, mr, np);
         rows -= mr;
+        j.ahead += j.k * j.ahead_step;
         j.a += mr * j.lda;
         j.c += mr * j.ldc;
         if (j.residual)
@@ -159,16 +175,20 @@ static void gemm_block(struct job j, size_t rows, size_t panels)
     }
 }
 
-/* Rows whose inputs fit beside the weights, a whole number of tiles. */
-static size_t block_rows(size_t k)
+/* Rows whose inputs fit beside the weights: blocks of nearly equal size, each a
+ * whole number of tiles. */
+static size_t block_rows(size_t rows, size_t k)
 {
-    size_t tiles = BLOCK_FLOATS / (k + 1) / TILE_ROWS;
-    return (tiles < 4 ? 4 : tiles) * TILE_ROWS;
+    const size_t tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
+    const size_t fit = BLOCK_FLOATS / (k + 1) / TILE_ROWS;
+    const size_t most = fit < 4 ? 4 : fit;
+    const size_t blocks = (tiles + most - 1) / most;
+    return blocks > 0 ? (tiles + blocks - 1) / blocks * TILE_ROWS : 0;
 }
 
 GEMM_F32_FN(gemm_f32_avx512)
 {
-    const size_t block = block_rows(k);
+    const size_t block = block_rows(rows, k);
     for (size_t r = 0; r < rows; r += block) {
         struct job j = {.c = c + r * ldc,
                         .ldc = ldc,
