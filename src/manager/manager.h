@@ -208,6 +208,8 @@ struct manager_status {
     uint64_t memory_budget, memory_reserved;
     uint32_t models, deployments_ready, instances, jobs_queued, jobs_running;
     uint64_t jobs_done, jobs_failed, jobs_retried, worker_deaths, truncations;
+    bool starting; /* what the store and the cache hold is being read: until
+                      then no name is known (E_LOADING) */
     bool draining, preloads_ready;
     const char *waiting_for; /* the first preload that is not ready, or NULL */
 };

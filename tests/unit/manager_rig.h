@@ -1,0 +1,59 @@
+/* tests/unit/manager_rig.h - a manager in a fake world, and what was answered.
+ */
+#ifndef MANAGER_RIG_H
+#define MANAGER_RIG_H
+#include "fake_world.h"
+
+#define RIG_MODEL   "org/model"
+#define RIG_COMMIT  "00000000000000000000000000000000000000aa"
+#define RIG_TEST(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
+
+enum { RIG_QUEUE_JOBS = 4, RIG_QUEUE_BYTES = 1000, RIG_MEMORY = 100 << 20 };
+
+struct rig {
+    struct fake *f;
+    struct manager *m;
+    struct manager_config config;
+    struct err err;
+};
+
+/* What an operation answered. */
+struct outcome {
+    int n, code;
+    struct err err;
+};
+void rig_outcome(void *ctx, int code, const struct err *err);
+
+/* What a job was answered. */
+struct asked {
+    uint64_t id;
+    int items, failed, done;
+    struct err err;
+    uint64_t tokens;
+    void (*also)(struct asked *a); /* at each item; or NULL */
+    void *ctx;
+};
+
+/* Set-up and tear-down of a cmocka test. The fake cache holds nothing; the
+ * tear-down drains, lets everything end and frees. */
+int rig_setup(void **state);
+int rig_teardown(void **state);
+/* Begins anew with another configuration or world (before: change them). */
+struct rig *rig_new(void);
+void rig_start(struct rig *r);
+void rig_end(struct rig *r);
+/* A model that the store knows; before rig_start(). */
+void rig_know(struct rig *r, const char *id, uint64_t inode);
+
+/* A job of n texts for RIG_MODEL; asserts that it was accepted, settles. */
+void rig_submit(struct rig *r, struct asked *a, size_t n);
+/* The same with everything; returns what manager_submit did. */
+int rig_try(struct rig *r, struct asked *a, const struct manager_job *like,
+            size_t n, size_t text_bytes);
+/* Loads RIG_MODEL, asserts that it went well; the worker. */
+struct world_child *rig_load(struct rig *r);
+/* The state of RIG_MODEL's deployment or of the model. */
+const char *rig_state(struct rig *r);
+const char *rig_model_state(struct rig *r);
+
+#endif
