@@ -55,12 +55,16 @@ static void *member_main(void *arg)
     return NULL;
 }
 
-/* Also waits until each has arrived: a thread whose start is half done makes
- * system calls that a sandbox closed now would deny. */
+/* Blocks all signals but those that a thread brings on itself: their handler
+ * names them. Also waits until each has arrived: a thread whose start is half
+ * done makes system calls that a sandbox closed now would deny. */
 static int start_all(struct crew *c, int n)
 {
+    static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS};
     sigset_t all, before;
     sigfillset(&all);
+    for (size_t i = 0; i < ARRAY_LEN(own); i++)
+        sigdelset(&all, own[i]);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int r = 0;
     c->busy = n;

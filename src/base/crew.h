@@ -10,7 +10,8 @@
 
 struct crew;
 
-/* Starts n threads (>= 1), all signals blocked in them. */
+/* Starts n threads (>= 1), signals blocked in them but for a thread's own
+ * faults. */
 int crew_open(struct crew **ret, int n, struct err *err) MUST_CHECK;
 /* The threads must be idle: after crew_wait(), or never put to work. */
 void crew_close(struct crew *c); /* NULL is fine */

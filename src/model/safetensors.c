@@ -4,6 +4,7 @@
  * allocated; work is linear in the header but for one sort per file.
  */
 #include "model/safetensors.h"
+#include "base/fs.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/size.h"
@@ -339,7 +340,7 @@ static int check_present(const struct snapshot_file *f, size_t n,
                          struct err *err)
 {
     struct stat st;
-    if (fstat(f->fd, &st))
+    if (fs_fstat(f->fd, &st))
         return err_set(err, errno, "%s: %s", f->name, strerror(errno));
     if (!S_ISREG(st.st_mode))
         return damage_set(err, "%s: is not a regular file", f->name);
@@ -504,7 +505,7 @@ int tensors_check_files(const struct tensors *t, struct err *err)
         struct stat st;
         if (f == last)
             continue;
-        if (fstat(f->fd, &st))
+        if (fs_fstat(f->fd, &st))
             return err_set(err, errno, "%s: %s", f->name, strerror(errno));
         if ((uint64_t)st.st_size != f->size)
             return damage_set(err,
