@@ -387,13 +387,14 @@ static int read_entry(struct embedder *e, struct json v, size_t i,
         return refuse(err, "modules.json", "the module", type);
     json_to_str(json_get(v, "path"), &path);
     char folder[FOLDER_MAX];
-    if (!str_to_z(path, folder, sizeof(folder) - 1))
-        return damage_set(err,
-                          "modules.json: the path of entry %zu is over %d "
-                          "bytes long",
-                          i, FOLDER_MAX - 2);
-    if (path.n)
-        strcat(folder, "/");
+    if (path.n > FOLDER_MAX - 2)
+        return damage_set(
+            err,
+            "modules.json: the path of entry %zu is over %d bytes "
+            "long",
+            i, FOLDER_MAX - 2);
+    snprintf(folder, sizeof(folder), "%.*s%s", STR_FMT(path),
+             path.n ? "/" : "");
     enum module_kind kind = known_modules[module].kind;
     if ((kind == MODULE_TRANSFORMER) != (i == 0))
         return err_set(

@@ -2,7 +2,7 @@
  * encode() where the model has modules.json, else a vector for each token, as
  * the feature-extraction pipeline of transformers gives. */
 #include "base/mem.h"
-#include "pipeline/task.h"
+#include "pipeline/task_table.h"
 #include <errno.h>
 
 static bool fits(const struct pipeline *p)

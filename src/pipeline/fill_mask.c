@@ -1,7 +1,7 @@
 /* pipeline/fill_mask.c - what stands behind each mask of a text: the
  * FillMaskPipeline of transformers. */
 #include "base/mem.h"
-#include "pipeline/task.h"
+#include "pipeline/task_table.h"
 #include <errno.h>
 #include <math.h>
 

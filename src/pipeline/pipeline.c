@@ -3,7 +3,7 @@
 #include "pipeline/pipeline.h"
 #include "arch/inspect.h"
 #include "base/mem.h"
-#include "pipeline/task.h"
+#include "pipeline/task_table.h"
 
 enum {
     SLOTS_PER_THREAD = 64,

@@ -3,7 +3,7 @@
  * a list that the owner's thread takes whole. */
 #include "base/mem.h"
 #include "base/size.h"
-#include "pipeline/task.h"
+#include "pipeline/task_table.h"
 #include <assert.h>
 #include <errno.h>
 #include <stdatomic.h>

@@ -1,7 +1,7 @@
 /* pipeline/sentence_similarity.c - the cosine of each sentence to one other, as
  * sentence-transformers' encode() and similarity() give it. */
 #include "base/mem.h"
-#include "pipeline/task.h"
+#include "pipeline/task_table.h"
 #include <errno.h>
 
 static bool fits(const struct pipeline *p)

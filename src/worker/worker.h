@@ -73,7 +73,7 @@ int worker_read(struct worker *w, struct err *err) MUST_CHECK;
 /* Takes what woke the loop: completions, SIGTERM. */
 void worker_awake(struct worker *w);
 
-/* load.c */
+/* loading.c */
 int load_keep(struct worker *w, struct frame *f, struct err *err) MUST_CHECK;
 int load_model(struct worker *w, struct err *err) MUST_CHECK;
 void load_fini(struct load *l);
@@ -81,7 +81,7 @@ void load_fini(struct load *l);
 /* inspector.c */
 int inspect_model(struct worker *w, struct err *err) MUST_CHECK;
 
-/* jobs.c */
+/* workload.c */
 int jobs_take(struct worker *w, struct frame *f, struct err *err) MUST_CHECK;
 void jobs_cancel(struct worker *w, uint64_t id);
 void jobs_credit(struct worker *w, uint64_t id, uint64_t bytes);

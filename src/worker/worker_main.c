@@ -1,4 +1,5 @@
-/* worker/worker_main.c - berth-worker: serves one model to the daemon that started it.
+/* worker/worker_main.c - berth-worker: serves one model to the daemon that
+ * started it.
  */
 #include "worker/worker.h"
 #include <stdio.h>

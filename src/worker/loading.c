@@ -1,4 +1,4 @@
-/* worker/load.c - LOAD: descriptors to a model that answers. */
+/* worker/loading.c - LOAD: descriptors to a model that answers. */
 #include "base/clock.h"
 #include "base/crew.h"
 #include "worker/worker.h"

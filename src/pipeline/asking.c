@@ -1,7 +1,7 @@
-/* pipeline/request.c - the parameters of a job, read once for all its items,
+/* pipeline/asking.c - the parameters of a job, read once for all its items,
  * and the text of an item on its way to tokens. */
 #include "base/mem.h"
-#include "pipeline/task.h"
+#include "pipeline/task_table.h"
 #include <errno.h>
 
 int no_memory(struct err *err)

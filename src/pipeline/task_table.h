@@ -1,11 +1,11 @@
-/* pipeline/task.h - what a task is made of. Private to this folder.
+/* pipeline/task_table.h - what a task is made of. Private to this folder.
  *
  * A task reads parameters once for a request, says how many sequences a query
  * needs, fills one slot for each, and takes each slot's output when it has run;
  * from all of them it makes the answer.
  */
-#ifndef PIPELINE_TASK_H
-#define PIPELINE_TASK_H
+#ifndef PIPELINE_TASK_TABLE_H
+#define PIPELINE_TASK_TABLE_H
 #include "pipeline/embedder.h"
 #include "pipeline/pipeline.h"
 #include "token/tokenizer.h"

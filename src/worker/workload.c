@@ -1,4 +1,4 @@
-/* worker/jobs.c - jobs that were taken: started by priority and as there is
+/* worker/workload.c - jobs that were taken: started by priority and as there is
  * room, each item answered once. */
 #include "base/clock.h"
 #include "base/mem.h"
