@@ -1,5 +1,6 @@
 /* base/fs.c - files and folders. */
 #include "base/fs.h"
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -132,6 +133,7 @@ int fs_fstat(int fd, struct stat *st)
 
 int fs_program_dir(char *out)
 {
+    assert(out);
     ssize_t n = readlink("/proc/self/exe", out, FS_PATH_MAX - 1);
     if (n <= 0)
         return -errno;

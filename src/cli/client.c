@@ -173,7 +173,7 @@ static size_t on_body(char *p, size_t size, size_t n, void *ctx)
 
 static size_t on_header(char *p, size_t size, size_t n, void *ctx)
 {
-    static const char name[] = "x-truncated:";
+    static const char name[] = "x-berth-truncated:";
     struct transfer *t = ctx;
     n *= size;
     if (n >= sizeof(name) - 1 && !strncasecmp(p, name, sizeof(name) - 1))

@@ -7,10 +7,10 @@
 #include "base/jsonw.h"
 #include "cli/ask.h"
 #include "cli/environment.h"
+#include "cli/event_stream.h"
 #include "cli/human.h"
 #include "cli/members.h"
 #include "cli/progress.h"
-#include "cli/sse.h"
 #include "cli/table.h"
 #include <errno.h>
 
@@ -19,7 +19,7 @@ enum { EVENT_DEPTH = 64 };
 struct pull {
     const struct invocation *in;
     struct progress progress;
-    struct sse sse;
+    struct event_stream stream;
     bool ended; /* "done" has come */
 };
 
@@ -63,7 +63,7 @@ static int on_event(void *ctx, struct str name, struct str data,
 {
     struct pull *p = ctx;
     int r = 0;
-    struct json_doc *doc = json_parse(data, SSE_EVENT_MAX, EVENT_DEPTH, err);
+    struct json_doc *doc = json_parse(data, EVENT_MAX, EVENT_DEPTH, err);
     if (!doc)
         return err_prefix(err, "the daemon sent an event that is not JSON");
     bool failed = str_is(name, "error");
@@ -82,7 +82,7 @@ static int on_event(void *ctx, struct str name, struct str data,
 static int on_bytes(void *ctx, struct str bytes, struct err *err)
 {
     struct pull *p = ctx;
-    return sse_feed(&p->sse, bytes, err);
+    return event_stream_feed(&p->stream, bytes, err);
 }
 
 static void write_body(struct buf *body, const struct invocation *in)
@@ -134,7 +134,7 @@ static int follow(struct client *c, const struct invocation *in,
     struct pull p = {.in = in};
     struct reply reply;
     progress_init(&p.progress, stderr);
-    sse_init(&p.sse, on_event, &p);
+    event_stream_init(&p.stream, on_event, &p);
     struct request request = {.method = "POST",
                               .path = "/berth/pull",
                               .body = buf_str(body),
@@ -145,7 +145,7 @@ static int follow(struct client *c, const struct invocation *in,
     int r = client_call(c, &request, &reply, err);
     r = finish(&p, r, &reply, err);
     reply_fini(&reply);
-    sse_fini(&p.sse);
+    event_stream_fini(&p.stream);
     return r;
 }
 

@@ -632,6 +632,14 @@ def test_embed(inference, berth):
     assert inference.bodies("POST /v1/embeddings")[-1]["truncate"] is True
 
 
+def test_a_cut_text_is_said(fake, berth):
+    data, cut = {"data": [{"embedding": [1.0]}]}, [("X-Berth-Truncated", "1")]
+    fake.routes["POST /v1/embeddings"] = lambda h, _: h.reply(200, json.dumps(data).encode(), headers=cut)
+    fake.routes[f"POST /models/{NAME}"] = lambda h, _: h.reply(200, b"[1.0]", headers=cut)
+    assert "a text among 1 to 1 was too long and was cut" in berth("embed", "--truncate", NAME, "a").stderr
+    assert "the text was too long and was cut" in berth("run", NAME, "a").stderr
+
+
 def test_embed_keeps_every_bit_of_a_float(fake, berth):
     values = [0.1, 1e-8, -3.4028235e38, 0.043210987]
     fake.routes["POST /v1/embeddings"] = {"data": [{"embedding": values}]}

@@ -1,8 +1,8 @@
 /* tests/unit/test_cli.c - the parts of berth that need neither a daemon nor a
  * terminal. */
+#include "cli/event_stream.h"
 #include "cli/human.h"
 #include "cli/progress.h"
-#include "cli/sse.h"
 #include "cli/table.h"
 #include "unit.h"
 #include <stdlib.h>
@@ -28,16 +28,18 @@ static void events_are_cut_at_any_byte(void **state)
     (void)state;
     for (size_t cut = 1; cut < sizeof(stream); cut++) {
         struct buf seen = BUF_MAX(1000);
-        struct sse s;
-        sse_init(&s, note, &seen);
+        struct event_stream s;
+        event_stream_init(&s, note, &seen);
         for (size_t at = 0; at < sizeof(stream) - 1; at += cut) {
             size_t n = sizeof(stream) - 1 - at;
             assert_int_equal(
-                sse_feed(&s, str_n(stream + at, n < cut ? n : cut), NULL), 0);
+                event_stream_feed(&s, str_n(stream + at, n < cut ? n : cut),
+                                  NULL),
+                0);
         }
         buf_putc(&seen, 0);
         assert_string_equal(seen.p, events);
-        sse_fini(&s);
+        event_stream_fini(&s);
         buf_fini(&seen);
     }
 }
@@ -47,12 +49,13 @@ static void a_callback_ends_the_stream(void **state)
     (void)state;
     struct err err = {0};
     struct buf seen = BUF_MAX(1000);
-    struct sse s;
-    sse_init(&s, note, &seen);
-    assert_int_equal(sse_feed(&s, str_of("data: stop\n\ndata: b\n\n"), &err),
-                     -E_CANCELLED);
+    struct event_stream s;
+    event_stream_init(&s, note, &seen);
+    assert_int_equal(
+        event_stream_feed(&s, str_of("data: stop\n\ndata: b\n\n"), &err),
+        -E_CANCELLED);
     assert_true(str_is(buf_str(&seen), "message=stop;"));
-    sse_fini(&s);
+    event_stream_fini(&s);
     buf_fini(&seen);
 }
 
@@ -62,14 +65,14 @@ static void an_endless_line_is_refused(void **state)
     static char block[1 << 20];
     struct err err = {0};
     struct buf seen = BUF_MAX(1000);
-    struct sse s;
+    struct event_stream s;
     int r = 0;
     memset(block, 'x', sizeof(block));
-    sse_init(&s, note, &seen);
+    event_stream_init(&s, note, &seen);
     for (int i = 0; r == 0 && i < 100; i++)
-        r = sse_feed(&s, str_n(block, sizeof(block)), &err);
+        r = event_stream_feed(&s, str_n(block, sizeof(block)), &err);
     assert_int_equal(r, -E_TOO_LARGE);
-    sse_fini(&s);
+    event_stream_fini(&s);
     buf_fini(&seen);
 }
 

@@ -1,24 +1,25 @@
-/* cli/sse.c - server-sent events, as the HTML standard cuts them: lines end in
- * LF or CRLF, an empty line ends an event, a colon begins a comment. */
-#include "cli/sse.h"
+/* cli/event_stream.c - server-sent events, as the HTML standard cuts them:
+ * lines end in LF or CRLF, an empty line ends an event, a colon begins a
+ * comment. */
+#include "cli/event_stream.h"
 
-void sse_init(struct sse *s, sse_fn *fn, void *ctx)
+void event_stream_init(struct event_stream *s, event_fn *fn, void *ctx)
 {
-    *s = (struct sse){.fn = fn,
-                      .ctx = ctx,
-                      .line = BUF_MAX(SSE_EVENT_MAX),
-                      .name = BUF_MAX(256),
-                      .data = BUF_MAX(SSE_EVENT_MAX)};
+    *s = (struct event_stream){.fn = fn,
+                               .ctx = ctx,
+                               .line = BUF_MAX(EVENT_MAX),
+                               .name = BUF_MAX(256),
+                               .data = BUF_MAX(EVENT_MAX)};
 }
 
-void sse_fini(struct sse *s)
+void event_stream_fini(struct event_stream *s)
 {
     buf_fini(&s->line);
     buf_fini(&s->name);
     buf_fini(&s->data);
 }
 
-static int end_event(struct sse *s, struct err *err)
+static int end_event(struct event_stream *s, struct err *err)
 {
     int r = 0;
     if (s->data.len) {
@@ -31,7 +32,7 @@ static int end_event(struct sse *s, struct err *err)
     return r;
 }
 
-static int take_line(struct sse *s, struct str line, struct err *err)
+static int take_line(struct event_stream *s, struct str line, struct err *err)
 {
     if (line.n && line.p[line.n - 1] == '\r')
         line.n--;
@@ -54,7 +55,7 @@ static int take_line(struct sse *s, struct str line, struct err *err)
     return 0;
 }
 
-int sse_feed(struct sse *s, struct str bytes, struct err *err)
+int event_stream_feed(struct event_stream *s, struct str bytes, struct err *err)
 {
     while (bytes.n) {
         const char *end = memchr(bytes.p, '\n', bytes.n);
@@ -63,7 +64,7 @@ int sse_feed(struct sse *s, struct str bytes, struct err *err)
         if (s->line.failed || s->data.failed || s->name.failed)
             return err_set(err, E_TOO_LARGE,
                            "the daemon sent an event of more than %d bytes",
-                           SSE_EVENT_MAX);
+                           EVENT_MAX);
         if (!end)
             return 0;
         int r = take_line(s, buf_str(&s->line), err);
