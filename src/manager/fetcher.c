@@ -77,6 +77,15 @@ static const struct child_role role = {
     WORLD_FETCHER, "fetch", "fetch", greeted, on_frame, gone,
 };
 
+void fetcher_put_network(const struct manager *m, struct wire_map *params)
+{
+    wire_kz(params, "endpoint", m->config.endpoint);
+    wire_kbool(params, "offline", m->config.offline);
+    wire_kz(params, "proxy", m->config.proxy);
+    wire_kz(params, "no_proxy", m->config.no_proxy);
+    wire_kz(params, "ca_file", m->config.ca_file);
+}
+
 int fetcher_open(struct manager *m, const struct fetcher_job *job,
                  struct fetcher **ret, struct err *err)
 {

@@ -20,6 +20,9 @@ struct fetcher_job {
     fetcher_done_fn *done;     /* exactly once, unless dropped */
     void *ctx;
 };
+/* endpoint, offline, proxy, no_proxy, ca_file. */
+void fetcher_put_network(const struct manager *m, struct wire_map *params);
+
 int fetcher_open(struct manager *m, const struct fetcher_job *job,
                  struct fetcher **ret, struct err *err) MUST_CHECK;
 /* Asks it to stop; done() follows with E_CANCELLED or what came first. */

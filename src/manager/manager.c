@@ -228,6 +228,9 @@ static void copy_config(struct manager *m, const struct manager_config *from)
     c->isa = keep(m, from->isa ? from->isa : "");
     c->endpoint = keep(m, from->endpoint ? from->endpoint : "");
     c->cache = keep(m, from->cache ? from->cache : "");
+    c->proxy = keep(m, from->proxy ? from->proxy : "");
+    c->no_proxy = keep(m, from->no_proxy ? from->no_proxy : "");
+    c->ca_file = keep(m, from->ca_file ? from->ca_file : "");
     struct manager_model_config *models =
         arena_alloc(&m->arena, from->n_models, sizeof(*models));
     assert(models);

@@ -45,6 +45,8 @@ struct manager_config {
     const char *isa;       /* cap of the kernel level, "" = none */
     const char *endpoint;  /* of the Hub */
     const char *cache;     /* HF_HUB_CACHE */
+    /* What the daemon's environment says for downloads; NULL = unset. */
+    const char *proxy, *no_proxy, *ca_file;
     bool offline;
     const struct manager_model_config *models;
     size_t n_models;

@@ -124,12 +124,10 @@ static void on_headers(void *ctx, struct frame *done, const struct err *err)
 static void put_params(void *ctx, struct wire_map *params)
 {
     const struct asked *a = ctx;
-    const struct manager_config *c = &a->m->config;
     wire_kz(params, "repo", a->name.id);
     wire_kz(params, "revision", a->name.revision);
-    wire_kz(params, "endpoint", c->endpoint);
     wire_kz(params, "token", a->token ? a->token : "");
-    wire_kbool(params, "offline", c->offline);
+    fetcher_put_network(a->m, params);
 }
 
 static int begin(struct asked *a, struct err *err)

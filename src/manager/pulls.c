@@ -77,13 +77,11 @@ static void on_status(void *ctx, const struct wire_node *status)
 static void put_params(void *ctx, struct wire_map *params)
 {
     struct pull *p = ctx;
-    const struct manager_config *c = &p->model->m->config;
     wire_kz(params, "repo", p->model->is.id);
     wire_kz(params, "revision", p->model->is.revision);
-    wire_kz(params, "endpoint", c->endpoint ? c->endpoint : "");
     wire_kz(params, "token", p->token ? p->token : "");
-    wire_kz(params, "cache", c->cache);
-    wire_kbool(params, "offline", c->offline);
+    wire_kz(params, "cache", p->model->m->config.cache);
+    fetcher_put_network(p->model->m, params);
     wipe(p);
 }
 
