@@ -26,7 +26,7 @@ enum { ATTENTION_ROWS = 16 }; /* queries that attention takes at once, at most *
  * place. NaN stays NaN; what would be subnormal may be 0. */
 enum act {
     ACT_NONE,
-    ACT_GELU,      /* x * Phi(x), erf form; 3e-7 */
+    ACT_GELU,      /* x * Phi(x), erf form; 1e-7 */
     ACT_GELU_TANH, /* gelu_new, gelu_pytorch_tanh; 3e-7 */
     ACT_RELU,
     ACT_SILU, /* 2^-22 of the value, as the next two */
@@ -42,6 +42,12 @@ enum act {
     void name(float *c, size_t ldc, const float *a, size_t lda, const float *w, size_t rows, \
               size_t k, size_t panels, const float *bias, const float *residual, size_t ldr, \
               enum act act)
+
+/* No slot, but what attention_f32 is made of: c[rows][PANEL*panels] = a . w, for
+ * panels that have just been written, so that none need be fetched. */
+#define GEMM_NEAR_FN(name)                                                                   \
+    void name(float *c, size_t ldc, const float *a, size_t lda, const float *w, size_t rows, \
+              size_t k, size_t panels)
 
 /* One head of one sequence: out[i] = sum_j softmax_j(scale * q_i . k_j) v_j.
  * q [n_queries][d], k and v [n_keys][d], out [n_queries][d], each with its own

@@ -64,34 +64,26 @@ static inline void pack_values(float *to, const float *v, size_t ldv, size_t n, 
             }
 }
 
-/* The largest of s[i] * c. */
-static inline float scaled_max(const float *s, size_t n, float c)
+/* 2^(c s - max): what would be subnormal stays 2^-126, which no sum notices. The
+ * fused step leaves only the rounding of max, which all weights share. */
+static inline vec score_exp(vec s, vec c, vec minus_max)
 {
-    const vec by = v_set(c);
-    vec max = v_mul(v_set(s[0]), by);
-    size_t i = 0;
-    for (; i + VEC <= n; i += VEC)
-        max = v_max(max, v_mul(v_load(s + i), by));
-    if (i < n)
-        max = v_max(max, v_head(v_mul(v_load_n(s + i, n - i), by), max, n - i));
-    return v_largest(max);
+    return exp2_any(v_max(v_set(-126.0f), v_fma(s, c, minus_max)));
 }
 
-/* s[i] = 2^(c s[i] - max); returns their sum. s has room for whole vectors. The
- * fused step leaves only the rounding of max, which all weights share. */
+/* s[i] = 2^(c s[i] - max); returns their sum. s has room for whole vectors. */
 static inline float scores_exp(float *s, size_t n, float c)
 {
-    const vec by = v_set(c), minus_max = v_set(-scaled_max(s, n, c));
+    const vec by = v_set(c), minus_max = v_set(-c * (c < 0 ? row_min(s, n) : row_max(s, n)));
     vec sum = v_set(0);
     size_t i = 0;
     for (; i + VEC <= n; i += VEC) {
-        vec e = exp2_negative(v_fma(v_load(s + i), by, minus_max));
+        vec e = score_exp(v_load(s + i), by, minus_max);
         v_store(s + i, e);
         sum = v_add(sum, e);
     }
     if (i < n) {
-        vec e = exp2_negative(v_fma(v_load(s + i), by, minus_max));
-        e = v_head(e, v_set(0), n - i);
+        vec e = v_head(score_exp(v_load(s + i), by, minus_max), v_set(0), n - i);
         v_store(s + i, e);
         sum = v_add(sum, e);
     }
@@ -108,7 +100,7 @@ static inline void scaled_copy(float *out, const float *from, float s, size_t n)
         v_store_n(out + i, v_mul(v_load_n(from + i, n - i), v_set(s)), n - i);
 }
 
-static inline void attention_head(GEMM_F32_FN((*gemm)), float *out, size_t ldo, const float *q,
+static inline void attention_head(GEMM_NEAR_FN((*gemm)), float *out, size_t ldo, const float *q,
                                   size_t ldq, const float *k, size_t ldk, const float *v,
                                   size_t ldv, size_t n_queries, size_t n_keys, size_t d,
                                   float scale, float *scratch)
@@ -125,10 +117,10 @@ static inline void attention_head(GEMM_F32_FN((*gemm)), float *out, size_t ldo, 
     for (size_t i = 0, rows; blocks > 0; i += rows, blocks--) {
         float sum[ATTENTION_ROWS];
         rows = (n_queries - i + blocks - 1) / blocks;
-        gemm(s, lds, q + i * ldq, ldq, keys_packed, rows, d, keys / PANEL, NULL, NULL, 0, ACT_NONE);
+        gemm(s, lds, q + i * ldq, ldq, keys_packed, rows, d, keys / PANEL);
         for (size_t r = 0; r < rows; r++)
             sum[r] = scores_exp(s + r * lds, n_keys, scale * 1.44269504f);
-        gemm(o, width, s, lds, values, rows, n_keys, width / PANEL, NULL, NULL, 0, ACT_NONE);
+        gemm(o, width, s, lds, values, rows, n_keys, width / PANEL);
         for (size_t r = 0; r < rows; r++)
             scaled_copy(out + (i + r) * ldo, o + r * width, 1.0f / sum[r], d);
     }

@@ -82,6 +82,7 @@ static inline void row_layernorm(float *out, const float *x, size_t n, const flo
     }
 }
 
+/* With a NaN in x, any value. */
 static inline float row_max(const float *x, size_t n)
 {
     vec m = v_set(x[0]);
@@ -91,6 +92,19 @@ static inline float row_max(const float *x, size_t n)
     if (i < n)
         m = v_max(m, v_head(v_load_n(x + i, n - i), m, n - i));
     return v_largest(m);
+}
+
+/* With a NaN in x, any value. */
+static inline float row_min(const float *x, size_t n)
+{
+    const vec zero = v_set(0);
+    vec m = v_set(-x[0]);
+    size_t i = 0;
+    for (; i + VEC <= n; i += VEC)
+        m = v_max(m, v_sub(zero, v_load(x + i)));
+    if (i < n)
+        m = v_max(m, v_head(v_sub(zero, v_load_n(x + i, n - i)), m, n - i));
+    return -v_largest(m);
 }
 
 static inline void row_scale(float *y, float s, size_t n)

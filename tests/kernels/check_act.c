@@ -37,6 +37,7 @@ double act_bound(double x, enum act act)
     case ACT_RELU:
         return 0;
     case ACT_GELU:
+        return 1e-7 + UNIT * fabs(act_exact(x, act));
     case ACT_GELU_TANH:
         return 3e-7 + UNIT * fabs(act_exact(x, act));
     case ACT_SILU:

@@ -5,6 +5,6 @@
 
 ATTENTION_F32_FN(attention_f32_avx2)
 {
-    attention_head(gemm_f32_avx2, out, ldo, q, ldq, k, ldk, v, ldv, n_queries, n_keys, d, scale,
-                   scratch);
+    attention_head(gemm_f32_near_avx2, out, ldo, q, ldq, k, ldk, v, ldv, n_queries, n_keys, d,
+                   scale, scratch);
 }

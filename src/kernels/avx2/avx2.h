@@ -4,6 +4,7 @@
 #include "kernels/kernels.h"
 
 GEMM_F32_FN(gemm_f32_avx2);
+GEMM_NEAR_FN(gemm_f32_near_avx2);
 ATTENTION_F32_FN(attention_f32_avx2);
 LAYERNORM_F32_FN(layernorm_f32_avx2);
 SOFTMAX_F32_FN(softmax_f32_avx2);

@@ -7,6 +7,7 @@
  * block of rows. */
 #include "kernels/avx2/avx2.h"
 #include "kernels/avx2/vec.h"
+#include <stdbool.h>
 #include <stdint.h>
 
 enum {
@@ -27,6 +28,7 @@ struct job {
     const float *bias, *residual; /* as c: at the tile's first column, or NULL */
     size_t ldr;
     enum act act;
+    bool near;         /* the weights are in a cache: nothing is fetched ahead */
     uintptr_t ahead;   /* the first byte to fetch for the panel that comes next */
     size_t ahead_step; /* bytes a step of k */
 };
@@ -119,16 +121,17 @@ static void tile_any(const struct job *j, size_t mr, size_t np)
 }
 
 /* All rows of j, over the next np panels: tiles of nearly equal height, so that
- * none is so low that it would wait for its own sums. */
+ * none is so low that it would wait for its own sums.
+ *
+ * The panels that come next are fetched into the second cache meanwhile, each tile
+ * its share. (With few rows the processor sees the streams itself.) Behind the last
+ * panel lie, most often, the next weights; an address without memory does no harm. */
 static void rows_of_panels(struct job j, size_t rows, size_t np)
 {
     size_t tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
-    /* The panel that comes next is fetched into the second cache while the rows of
-     * this one are computed, each tile its share. (With few rows the processor
-     * sees the streams itself.) Behind the last panel lie, most often, the next
-     * weights; an address without memory does no harm. */
-    j.ahead = (uintptr_t)(j.w + np * j.k * PANEL);
-    j.ahead_step = (64 + tiles - 1) / tiles;
+    const uintptr_t next = (uintptr_t)(j.w + np * j.k * PANEL);
+    j.ahead = j.near ? (uintptr_t)j.w : next;
+    j.ahead_step = j.near ? 0 : (64 + tiles - 1) / tiles;
     for (; tiles > 0; tiles--) {
         size_t mr = (rows + tiles - 1) / tiles;
         tile_any(&j, mr, np);
@@ -167,20 +170,36 @@ static size_t block_rows(size_t rows, size_t k)
     return blocks > 0 ? (tiles + blocks - 1) / blocks * TILE_ROWS : 0;
 }
 
+static void gemm(struct job j, size_t rows, size_t panels)
+{
+    const size_t block = block_rows(rows, j.k);
+    for (size_t n; rows > 0; rows -= n) {
+        n = rows < block ? rows : block;
+        gemm_block(j, n, panels);
+        j.a += n * j.lda;
+        j.c += n * j.ldc;
+        if (j.residual)
+            j.residual += n * j.ldr;
+    }
+}
+
 GEMM_F32_FN(gemm_f32_avx2)
 {
-    const size_t block = block_rows(rows, k);
-    for (size_t r = 0; r < rows; r += block) {
-        struct job j = {.c = c + r * ldc,
-                        .ldc = ldc,
-                        .a = a + r * lda,
-                        .lda = lda,
-                        .w = w,
-                        .k = k,
-                        .bias = bias,
-                        .residual = residual ? residual + r * ldr : NULL,
-                        .ldr = ldr,
-                        .act = act};
-        gemm_block(j, rows - r < block ? rows - r : block, panels);
-    }
+    const struct job j = {.c = c,
+                          .ldc = ldc,
+                          .a = a,
+                          .lda = lda,
+                          .w = w,
+                          .k = k,
+                          .bias = bias,
+                          .residual = residual,
+                          .ldr = ldr,
+                          .act = act};
+    gemm(j, rows, panels);
+}
+
+GEMM_NEAR_FN(gemm_f32_near_avx2)
+{
+    const struct job j = {.c = c, .ldc = ldc, .a = a, .lda = lda, .w = w, .k = k, .near = true};
+    gemm(j, rows, panels);
 }

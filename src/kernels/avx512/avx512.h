@@ -4,6 +4,7 @@
 #include "kernels/kernels.h"
 
 GEMM_F32_FN(gemm_f32_avx512);
+GEMM_NEAR_FN(gemm_f32_near_avx512);
 ATTENTION_F32_FN(attention_f32_avx512);
 LAYERNORM_F32_FN(layernorm_f32_avx512);
 SOFTMAX_F32_FN(softmax_f32_avx512);

@@ -2,9 +2,12 @@
 #include "kernels/scalar/scalar.h"
 #include <math.h>
 
+/* x Phi(x) = max(x, 0) - a Phi(-a), a = |x|: both parts keep all their digits.
+ * Beyond 40 the second is zero. */
 static float gelu(float x)
 {
-    return 0.5f * x * erfcf(-0.70710678118f * x); /* erfc: no cancellation */
+    float a = fabsf(x) < 40.0f ? fabsf(x) : 40.0f;
+    return (x < 0 ? 0 : x) - 0.5f * a * erfcf(0.70710678118f * a);
 }
 
 static float gelu_tanh(float x)
