@@ -62,10 +62,23 @@ size_t utf8_encode(uint32_t cp, char *p)
     return 4;
 }
 
+/* How many of the bytes from i on are ASCII, in steps of eight. */
+static size_t ascii_ahead(struct str s, size_t i)
+{
+    uint64_t eight;
+    size_t n = 0;
+    for (; i + n + sizeof(eight) <= s.n; n += sizeof(eight)) {
+        memcpy(&eight, s.p + i + n, sizeof(eight));
+        if (eight & UINT64_C(0x8080808080808080))
+            break;
+    }
+    return n;
+}
+
 bool utf8_valid(struct str s)
 {
     size_t i = 0;
-    while (i < s.n) {
+    while ((i += ascii_ahead(s, i)) < s.n) {
         uint32_t cp;
         size_t len = (unsigned char)s.p[i] < 0x80
                          ? 1

@@ -79,8 +79,15 @@ static void end_word(struct pass *p)
     if (p->len == 0)
         return;
     struct token_list *out = p->out;
+    const struct wordpiece *m = p->b->model;
     size_t first = out->n;
-    wordpiece_word(p->b->model, str_n(p->word, p->len), p->n_chars, out);
+    int64_t id = TRIE_NONE;
+    if (p->len <= WORDPIECE_SHORT && p->n_chars <= m->max_chars)
+        id = wordpiece_short(m, p->word, p->len);
+    if (id != TRIE_NONE)
+        token_add(out, (uint32_t)id, 0, p->len);
+    else
+        wordpiece_word(m, str_n(p->word, p->len), p->n_chars, out);
     for (size_t i = first; p->offsets && i < out->n; i++) {
         out->v[i].from = p->start[out->v[i].from];
         out->v[i].to = p->end[out->v[i].to - 1];
@@ -124,32 +131,61 @@ static void finished(struct pass *p, uint32_t cp, uint32_t at)
 
 static void lowered(struct pass *p, uint32_t cp, uint32_t at)
 {
-    uint32_t low[UNICODE_LONGEST] = {cp};
-    size_t n = p->b->normalizer.lowercase ? unicode_lower(cp, low) : 1;
-    for (size_t i = 0; i < n; i++)
-        finished(p, low[i], at);
+    const struct unicode_char *u = unicode_get(cp);
+    if (!p->b->normalizer.lowercase) {
+        finished(p, cp, at);
+    } else if (!u->n_lower) {
+        finished(p, (uint32_t)((int32_t)cp + u->lower), at);
+    } else {
+        uint32_t low[UNICODE_LONGEST];
+        size_t n = unicode_lower(cp, low);
+        for (size_t i = 0; i < n; i++)
+            finished(p, low[i], at);
+    }
 }
 
-/* False: a mark survives. */
-static bool stripped(struct pass *p, uint32_t cp, uint32_t at)
+/* A code point of the decomposed text. False: it is a mark that survives. */
+static bool kept(struct pass *p, uint32_t cp, uint32_t at)
 {
-    uint32_t d[UNICODE_LONGEST] = {cp};
-    size_t n = unicode_decompose(cp, false, d);
-    for (size_t i = 0; i < n; i++) {
-        const struct unicode_char *u = unicode_get(d[i]);
-        if (u->flags & U_MN)
-            continue;
-        if (u->rank)
-            return false;
-        lowered(p, d[i], at);
-    }
+    const struct unicode_char *u = unicode_get(cp);
+    if (u->flags & U_MN)
+        return true;
+    if (u->rank)
+        return false;
+    lowered(p, cp, at);
     return true;
 }
 
-static bool code_point(struct pass *p, uint32_t cp, uint32_t at)
+static bool stripped(struct pass *p, uint32_t cp, uint32_t at)
+{
+    if (!unicode_get(cp)->n_nfd && !unicode_is_hangul(cp))
+        return kept(p, cp, at);
+    uint32_t d[UNICODE_LONGEST];
+    size_t n = unicode_decompose(cp, false, d);
+    bool all = true;
+    for (size_t i = 0; i < n && all; i++)
+        all = kept(p, d[i], at);
+    return all;
+}
+
+/* Nothing happens to it, and it breaks no word: most letters of most scripts.
+ */
+static bool plain(const struct unicode_char *u, uint32_t cp)
+{
+    return !(u->flags & (0xFF ^ U_WORD)) && !u->rank && !u->n_nfd &&
+           !u->n_lower && !u->lower && !unicode_is_hangul(cp);
+}
+
+static bool code_point(struct pass *p, uint32_t cp, const char *s, size_t len,
+                       uint32_t at)
 {
     const struct bert_normalizer *n = &p->b->normalizer;
-    unsigned flags = unicode_get(cp)->flags;
+    const struct unicode_char *u = unicode_get(cp);
+    unsigned flags = u->flags;
+    if (plain(u, cp)) {
+        add_char(p, s, len, at);
+        return true;
+    }
     if (n->clean_text && (flags & (U_DROP | U_BLANK))) {
         if (flags & U_BLANK)
             end_word(p);
@@ -182,10 +218,30 @@ static void ascii(struct pass *p, unsigned char c, uint32_t at)
         end_word(p);
 }
 
+/* A run of letters and digits, which most texts are made of; returns its
+ * length, 0 where the word is too long already. */
+static size_t ascii_run(struct pass *p, const char *s, size_t n, uint32_t at)
+{
+    size_t room = p->b->model->max_chars + 1;
+    room = room > p->n_chars ? room - p->n_chars : 0;
+    n = n < room ? n : room;
+    char *to = p->word + p->len;
+    size_t i = 0;
+    for (; i < n && p->b->kind[(unsigned char)s[i]] == KIND_WORD; i++)
+        to[i] = p->b->map[(unsigned char)s[i]];
+    for (size_t k = 0; p->offsets && k < i; k++) {
+        p->start[p->len + k] = at + (uint32_t)k;
+        p->end[p->len + k] = at + (uint32_t)k + 1;
+    }
+    p->len += i;
+    p->n_chars += i;
+    return i;
+}
+
 bool bert_words_encode(const struct bert_words *b, struct str s, bool offsets,
                        uint32_t first, size_t limit, struct token_work *w)
 {
-    size_t room = 4 * (b->model->max_chars + 2);
+    size_t room = 4 * (b->model->max_chars + 2) + WORDPIECE_SHORT + 1;
     if (text_room(&w->word, room, offsets) < 0)
         return false;
     struct pass p = {.b = b,
@@ -195,12 +251,18 @@ bool bert_words_encode(const struct bert_words *b, struct str s, bool offsets,
                      .end = w->word.end,
                      .offsets = offsets};
     for (size_t i = 0; i < s.n && w->tokens.n <= limit; first++) {
+        size_t run = ascii_run(&p, s.p + i, s.n - i, first);
+        i += run;
+        first += (uint32_t)run;
+        if (i == s.n)
+            break;
         uint32_t cp;
-        i += text_next(s.p + i, &cp);
+        size_t len = text_next(s.p + i, &cp);
         if (cp < 0x80)
             ascii(&p, (unsigned char)cp, first);
-        else if (!code_point(&p, cp, first))
+        else if (!code_point(&p, cp, s.p + i, len, first))
             return false;
+        i += len;
     }
     end_word(&p);
     return true;

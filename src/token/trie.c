@@ -1,33 +1,40 @@
 /* token/trie.c - builds and walks a double array.
  *
  * The keys are sorted; a stack holds ranges of keys that share a prefix. Each
- * node's children are placed by the first base that leaves no collision, tried
- * only in the newest blocks of 256 nodes, so that building stays linear: a
- * block is closed when OPEN_BLOCKS newer ones exist. base ^ c stays inside the
+ * node's children are placed by the first base that leaves no collision. The
+ * free nodes are in a ring, and only TRIES of them are tried before a new block
+ * of 256 nodes is added, so that building stays linear; the nodes of a block
+ * leave the ring when OPEN_BLOCKS newer ones exist. base ^ c stays inside the
  * block of base, so every look-up is inside the array.
  */
 #include "token/trie.h"
 #include "base/mem.h"
 #include <errno.h>
 
-enum { BLOCK = 256, OPEN_BLOCKS = 16, FREE = UINT32_MAX };
+enum { BLOCK = 256, OPEN_BLOCKS = 16, TRIES = 256, FREE = UINT32_MAX };
 
 struct range {
     size_t lo, hi; /* keys [lo, hi) share depth bytes and lead to node */
     size_t depth;
     uint32_t node;
 };
-struct build {
-    struct trie *t;
-    size_t cap;
-    const struct trie_key *keys;
-    struct range *stack;
-    size_t n_stack, cap_stack;
+struct link {
+    uint32_t next, prev;
 };
 struct children {
     unsigned char byte[256];
     size_t lo[257]; /* child i has keys [lo[i], lo[i + 1]) */
     size_t n;
+};
+struct build {
+    struct trie *t;
+    size_t cap;
+    struct link *ring; /* [cap]: the free nodes' neighbours */
+    uint32_t head;     /* the oldest free node, or FREE */
+    const struct trie_key *keys;
+    struct range *stack;
+    size_t n_stack, cap_stack;
+    struct children children; /* of the node in hand */
 };
 
 static int key_order(const void *a, const void *b)
@@ -40,24 +47,66 @@ static int key_order(const void *a, const void *b)
     return r ? r : (x->value > y->value) - (x->value < y->value);
 }
 
+static void ring_add(struct build *b, uint32_t i)
+{
+    struct link *l = b->ring;
+    if (b->head == FREE) {
+        b->head = l[i].next = l[i].prev = i;
+        return;
+    }
+    uint32_t last = l[b->head].prev;
+    l[i] = (struct link){b->head, last};
+    l[last].next = l[b->head].prev = i;
+}
+
+static void ring_remove(struct build *b, uint32_t i)
+{
+    struct link *l = b->ring;
+    l[l[i].prev].next = l[i].next;
+    l[l[i].next].prev = l[i].prev;
+    if (b->head == i)
+        b->head = l[i].next == i ? FREE : l[i].next;
+}
+
+static int grow(struct build *b)
+{
+    size_t cap = b->cap ? b->cap * 2 : 64 * BLOCK;
+    if (cap > INT32_MAX)
+        return -ENOMEM;
+    struct trie_node *nodes = realloc(b->t->nodes, cap * sizeof(*nodes));
+    if (nodes)
+        b->t->nodes = nodes;
+    struct link *ring = realloc(b->ring, cap * sizeof(*ring));
+    if (ring)
+        b->ring = ring;
+    if (!nodes || !ring)
+        return -ENOMEM;
+    b->cap = cap;
+    return 0;
+}
+
 static int add_block(struct build *b)
 {
     struct trie *t = b->t;
-    if (t->n + BLOCK > b->cap) {
-        size_t cap = b->cap ? b->cap * 2 : 16 * BLOCK;
-        struct trie_node *p = realloc(t->nodes, cap * sizeof(*p));
-        if (!p || cap > INT32_MAX) {
-            if (p)
-                t->nodes = p;
-            return -ENOMEM;
-        }
-        t->nodes = p;
-        b->cap = cap;
+    if (t->n + BLOCK > b->cap && grow(b) < 0)
+        return -ENOMEM;
+    size_t old =
+        t->n >= OPEN_BLOCKS * BLOCK ? t->n - OPEN_BLOCKS * BLOCK : t->n;
+    for (size_t i = old; old < t->n && i < old + BLOCK; i++)
+        if (t->nodes[i].parent == FREE)
+            ring_remove(b, (uint32_t)i);
+    for (size_t i = t->n; i < t->n + BLOCK; i++) {
+        t->nodes[i] = (struct trie_node){0, FREE, TRIE_NONE};
+        ring_add(b, (uint32_t)i);
     }
-    for (size_t i = 0; i < BLOCK; i++)
-        t->nodes[t->n + i] = (struct trie_node){0, FREE, TRIE_NONE};
     t->n += BLOCK;
     return 0;
+}
+
+static void take(struct build *b, uint32_t i, uint32_t parent)
+{
+    ring_remove(b, i);
+    b->t->nodes[i].parent = parent;
 }
 
 static int push(struct build *b, struct range r)
@@ -75,9 +124,9 @@ static int push(struct build *b, struct range r)
 }
 
 /* The bytes that follow the shared prefix, from key lo on. */
-static void list_children(const struct build *b, size_t lo,
-                          const struct range *r, struct children *c)
+static void list_children(struct build *b, size_t lo, const struct range *r)
 {
+    struct children *c = &b->children;
     c->n = 0;
     for (size_t i = lo; i < r->hi; i++) {
         unsigned char byte = (unsigned char)b->keys[i].key.p[r->depth];
@@ -97,18 +146,19 @@ static bool fits(const struct trie *t, uint32_t base, const struct children *c)
     return true;
 }
 
-static int find_base(struct build *b, const struct children *c, uint32_t *ret)
+static int find_base(struct build *b, uint32_t *ret)
 {
-    struct trie *t = b->t;
-    size_t from = t->n > OPEN_BLOCKS * BLOCK ? t->n - OPEN_BLOCKS * BLOCK : 0;
-    for (size_t slot = from; slot < t->n; slot++) {
-        if (t->nodes[slot].parent != FREE)
-            continue;
-        *ret = (uint32_t)slot ^ c->byte[0];
-        if (fits(t, *ret, c))
+    const struct children *c = &b->children;
+    uint32_t slot = b->head;
+    for (int i = 0; i < TRIES && slot != FREE; i++) {
+        *ret = slot ^ c->byte[0];
+        if (fits(b->t, *ret, c))
             return 0;
+        slot = b->ring[slot].next;
+        if (slot == b->head)
+            break;
     }
-    *ret = (uint32_t)t->n;
+    *ret = (uint32_t)b->t->n;
     return add_block(b);
 }
 
@@ -122,15 +172,18 @@ static int place(struct build *b, struct range r)
         lo++;
     if (lo == r.hi)
         return 0;
-    struct children c;
-    list_children(b, lo, &r, &c);
+    const struct children *c = &b->children;
+    list_children(b, lo, &r);
     uint32_t base;
-    int err = find_base(b, &c, &base);
+    int err = find_base(b, &base);
+    if (err)
+        return err;
     t->nodes[r.node].base = base;
-    for (size_t i = 0; i < c.n && !err; i++) {
-        uint32_t child = base ^ c.byte[i];
-        t->nodes[child].parent = r.node;
-        err = push(b, (struct range){c.lo[i], c.lo[i + 1], r.depth + 1, child});
+    for (size_t i = 0; i < c->n && !err; i++) {
+        uint32_t child = base ^ c->byte[i];
+        take(b, child, r.node);
+        err =
+            push(b, (struct range){c->lo[i], c->lo[i + 1], r.depth + 1, child});
     }
     return err;
 }
@@ -146,16 +199,17 @@ int trie_build(struct trie *t, struct trie_key *keys, size_t n,
             *ret_twice = keys[i].key;
             return -EEXIST;
         }
-    struct build b = {.t = t, .keys = keys};
+    struct build b = {.t = t, .keys = keys, .head = FREE};
     int r = add_block(&b);
     if (!r) {
-        t->nodes[TRIE_ROOT].parent = FREE - 1; /* taken, and nobody's child */
+        take(&b, TRIE_ROOT, FREE - 1); /* nobody's child */
         if (n)
             r = push(&b, (struct range){0, n, 0, TRIE_ROOT});
     }
     while (!r && b.n_stack)
         r = place(&b, b.stack[--b.n_stack]);
     free(b.stack);
+    free(b.ring);
     if (r)
         trie_fini(t);
     return r;

@@ -12,7 +12,6 @@ enum {
     L_COUNT = 19,
     V_COUNT = 21,
     T_COUNT = 28,
-    S_COUNT = L_COUNT * V_COUNT * T_COUNT,
 };
 
 static size_t copy(uint32_t *out, size_t at, size_t n)
@@ -41,7 +40,7 @@ static size_t hangul_decompose(uint32_t s, uint32_t *out)
 
 size_t unicode_decompose(uint32_t cp, bool compatibility, uint32_t *out)
 {
-    if (cp >= S_BASE && cp < S_BASE + S_COUNT)
+    if (unicode_is_hangul(cp))
         return hangul_decompose(cp - S_BASE, out);
     const struct unicode_char *u = unicode_get(cp);
     if (compatibility && u->n_nfkd)
@@ -57,8 +56,8 @@ static uint32_t hangul_compose(uint32_t a, uint32_t b)
     if (a >= L_BASE && a < L_BASE + L_COUNT && b >= V_BASE &&
         b < V_BASE + V_COUNT)
         return S_BASE + ((a - L_BASE) * V_COUNT + (b - V_BASE)) * T_COUNT;
-    if (a >= S_BASE && a < S_BASE + S_COUNT && (a - S_BASE) % T_COUNT == 0 &&
-        b > T_BASE && b < T_BASE + T_COUNT)
+    if (unicode_is_hangul(a) && (a - S_BASE) % T_COUNT == 0 && b > T_BASE &&
+        b < T_BASE + T_COUNT)
         return a + (b - T_BASE);
     return 0;
 }

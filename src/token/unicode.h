@@ -54,6 +54,12 @@ static inline bool unicode_is(uint32_t cp, unsigned flags)
     return unicode_get(cp)->flags & flags;
 }
 
+/* A syllable that decomposes into jamo, by arithmetic. */
+static inline bool unicode_is_hangul(uint32_t cp)
+{
+    return cp >= 0xAC00 && cp < 0xAC00 + 11172;
+}
+
 /* Each writes 1 to UNICODE_LONGEST code points and returns how many. The
  * decompositions are full, but not put in canonical order: that needs their
  * neighbours. */

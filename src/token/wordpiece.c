@@ -2,6 +2,10 @@
 #include "token/wordpiece.h"
 #include "base/mem.h"
 
+/* A file could make its tokens collide: those that would need more steps are
+ * left to the trie. */
+enum { STEPS_MAX = 16, BITS_MIN = 8 };
+
 void wordpiece_word(const struct wordpiece *m, struct str word, size_t n_chars,
                     struct token_list *out)
 {
@@ -23,6 +27,85 @@ void wordpiece_word(const struct wordpiece *m, struct str word, size_t n_chars,
         out->n = first;
         token_add(out, m->unk, 0, word.n);
     }
+}
+
+static struct short_key short_key(const char *p, size_t n)
+{
+    struct short_key k;
+    memcpy(&k.lo, p, sizeof(k.lo));
+    memcpy(&k.hi, p + 8, sizeof(k.hi));
+    if (n < 8) {
+        k.lo &= (UINT64_C(1) << 8 * n) - 1;
+        k.hi = 0;
+    } else {
+        k.hi &= (UINT64_C(1) << 8 * (n - 8)) - 1;
+    }
+    k.hi |= (uint64_t)n << 56;
+    return k;
+}
+
+static size_t slot_of(struct short_key k, unsigned bits)
+{
+    uint64_t h = (k.lo ^ k.hi * UINT64_C(0x9E3779B97F4A7C15)) *
+                 UINT64_C(0xD6E8FEB86659FD93);
+    return (size_t)(h >> (64 - bits));
+}
+
+int64_t wordpiece_short(const struct wordpiece *m, const char *word, size_t n)
+{
+    struct short_key k = short_key(word, n);
+    size_t mask = ((size_t)1 << m->bits) - 1, at = slot_of(k, m->bits);
+    for (int i = 0; i < STEPS_MAX && m->ids[at]; i++) {
+        if (m->keys[at].lo == k.lo && m->keys[at].hi == k.hi)
+            return (int64_t)m->ids[at] - 1;
+        at = (at + 1) & mask;
+    }
+    return TRIE_NONE;
+}
+
+static void add_short(struct wordpiece *m, struct str token, size_t id)
+{
+    char bytes[WORDPIECE_SHORT + 1] = {0};
+    memcpy(bytes, token.p, token.n);
+    struct short_key k = short_key(bytes, token.n);
+    size_t mask = ((size_t)1 << m->bits) - 1, at = slot_of(k, m->bits);
+    for (int i = 0; i < STEPS_MAX; i++, at = (at + 1) & mask) {
+        if (m->ids[at])
+            continue;
+        m->keys[at] = k;
+        m->ids[at] = (uint32_t)id + 1;
+        return;
+    }
+}
+
+static int index_short(struct wordpiece *m, const struct vocab *vocab,
+                       const struct place *at, struct err *err)
+{
+    m->bits = BITS_MIN;
+    while ((size_t)1 << m->bits < 2 * vocab->count)
+        m->bits++;
+    m->keys = mem_try((size_t)1 << m->bits, sizeof(*m->keys));
+    m->ids = mem_try((size_t)1 << m->bits, sizeof(*m->ids));
+    if (!m->keys || !m->ids)
+        return err_set(err, E_INSUFFICIENT_MEMORY,
+                       "%s: there is not enough memory for its vocabulary",
+                       at->file);
+    for (size_t id = 0; id < vocab->n; id++) {
+        struct str token = vocab_token(vocab, id);
+        if (token.n > 0 && token.n <= WORDPIECE_SHORT)
+            add_short(m, token, id);
+    }
+    return 0;
+}
+
+static void close_model(void *self)
+{
+    struct wordpiece *m = self;
+    if (m) {
+        free(m->keys);
+        free(m->ids);
+    }
+    free(m);
 }
 
 static void encode(const void *self, struct str piece, struct token_list *out)
@@ -67,7 +150,7 @@ static int open(void **ret_self, struct json v, struct vocab *vocab,
     m->max_chars = (size_t)max_chars;
     m->trie = &vocab->trie;
     m->inner = trie_walk(&vocab->trie, TRIE_ROOT, prefix);
-    return 0;
+    return index_short(m, vocab, at, err);
 }
 
 static int64_t unknown(const void *self)
@@ -78,7 +161,7 @@ static int64_t unknown(const void *self)
 const struct model_type wordpiece_type = {
     .name = "WordPiece",
     .open = open,
-    .close = free,
+    .close = close_model,
     .encode = encode,
     .unknown = unknown,
 };
