@@ -275,8 +275,7 @@ int channel_read(struct channel *c, struct err *err)
         if (r == -EAGAIN)
             return 1;
         if (r == 0 && c->in.len > 0)
-            return err_set(err, E_INVALID_REQUEST,
-                           "the peer ended inside a frame");
+            return err_set(err, EPIPE, "the peer ended inside a frame");
         if (r <= 0)
             return r;
         r = deliver_all(c, err);

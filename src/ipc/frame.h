@@ -87,8 +87,8 @@ enum {
  *   PLAN   architecture; model_type; task: the default one; tasks; tensors;
  *          parameters; bytes: {dtype: n}; context: tokens; dim; vocab;
  *          unsupported: [{what, why}] (empty: it can be served); weights: bytes
- *          of packed weights; runtime: [[tokens in a batch, bytes]]; labels: n;
- *          licence; extra.
+ *          of packed weights; runtime: [[tokens in hand, bytes]], row i for
+ *          2^i threads; labels: n; licence; extra.
  */
 #define FRAME_FIELDS(F)                                 \
     F(HELLO,  version,      UINT,  1, UINT16_MAX)       \

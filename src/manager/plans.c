@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 enum {
-    PLAN_OVERHEAD = 32 << 20, /* a worker's own, beside weights and batches */
+    PLAN_OVERHEAD = 16 << 20, /* a worker's own: program, tokenizer, stacks */
     INSPECTOR_MEMORY = 1 << 30,
     INSPECTOR_LIMIT_S = 30,
 };
@@ -72,26 +72,28 @@ static void copy_tasks(struct plan *p)
             p->n_tasks++;
 }
 
-/* The most that any batch needs. */
-static uint64_t runtime_bytes(const struct wire_node *body)
+/* What so many threads need: row i is for 2^i of them. */
+static uint64_t runtime_bytes(const struct wire_node *body, int threads)
 {
     const struct wire_node *list = wire_get(body, "runtime");
-    uint64_t most = 0;
+    uint64_t need = 0, of = 1;
     for (const struct wire_node *row = wire_first(list); row;
-         row = wire_next(list, row)) {
+         row = wire_next(list, row), of *= 2) {
         const struct wire_node *tokens = wire_first(row);
         const struct wire_node *bytes = tokens ? wire_next(row, tokens) : NULL;
-        if (bytes && bytes->kind == WIRE_UINT && bytes->u > most)
-            most = bytes->u;
+        if (bytes && bytes->kind == WIRE_UINT)
+            need = bytes->u;
+        if (of >= (uint64_t)threads)
+            break;
     }
-    return most;
+    return need;
 }
 
-static int plan_read(struct plan *p, const struct wire_node *body,
+static int plan_read(struct plan *p, const struct wire_node *body, int threads,
                      struct err *err)
 {
     uint64_t weights = wire_uint(body, "weights", 0),
-             runtime = runtime_bytes(body);
+             runtime = runtime_bytes(body, threads);
     if (weights > BYTES_SANE || runtime > BYTES_SANE)
         return err_set(err, E_INVALID_REQUEST, "a PLAN of impossible sizes");
     p->body = wire_dup(body);
@@ -123,7 +125,7 @@ static int on_frame(struct child *c, struct frame *f, struct err *err)
     if (f->type != FRAME_PLAN || i->plan.body)
         return err_set(err, E_INVALID_REQUEST, "%s from an inspector",
                        frame_type_name((int)f->type));
-    int r = plan_read(&i->plan, f->body, err);
+    int r = plan_read(&i->plan, f->body, c->m->config.threads, err);
     if (r == 0)
         child_say(c, FRAME_DRAIN, 0);
     return r;

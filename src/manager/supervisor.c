@@ -141,6 +141,8 @@ static void read_frames(struct world_child *c)
     int r = channel_read(c->channel, &err);
     if (r > 0)
         return;
+    if (r == -EPIPE || r == -ECONNRESET) /* it died: no breach of protocol */
+        err = (struct err){0};
     c->reading = false;
     c->ears->broken(c->ctx, &err);
 }
