@@ -1,70 +1,68 @@
-/* tests/fuzz/replay.c - runs a fuzz target over its corpus, without a fuzzer.
+/* fuzz/replay.c - runs a fuzz target without a fuzzer: replay FOLDER...
  *
- *     replay_NAME FOLDER
- *
- * Every file as it is, cut in half, and with each of its first bytes changed: a
- * finding that is added to the corpus stays found, by any compiler.
+ * Every file of the corpus as it is; small ones also cut at every byte and with
+ * every bit flipped. Each input is a block of exactly its size, so that a
+ * sanitizer or valgrind sees one byte too far.
  */
+#include "base/fs.h"
+#include "fuzz.h"
 #include <dirent.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { FILE_MAX = 1 << 20, CHANGED = 64 };
+enum { FILE_MAX = 1 << 20, MUTATED_MAX = 2048 };
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+static size_t runs;
 
-/* An allocation of its exact size, so that a sanitizer sees one byte too many.
- */
-static void run(const unsigned char *data, size_t n)
+static void run(const char *p, size_t n)
 {
-    uint8_t *copy = malloc(n + !n);
+    uint8_t *copy = malloc(n ? n : 1);
     if (!copy)
         abort();
-    memcpy(copy, data, n);
+    if (n)
+        memcpy(copy, p, n);
     LLVMFuzzerTestOneInput(copy, n);
     free(copy);
+    runs++;
 }
 
-static void run_file(unsigned char *data, size_t n)
+static void run_changed(char *p, size_t n)
 {
-    run(data, n);
-    run(data, n / 2);
-    for (size_t i = 0; i < n && i < CHANGED; i++) {
-        data[i] ^= 0x81;
-        run(data, n);
-        data[i] ^= 0x81;
+    for (size_t i = 0; i < n; i++)
+        run(p, i);
+    for (size_t bit = 0; bit < 8 * n; bit++) {
+        p[bit / 8] = (char)(p[bit / 8] ^ (1 << bit % 8));
+        run(p, n);
+        p[bit / 8] = (char)(p[bit / 8] ^ (1 << bit % 8));
     }
 }
 
-static int read_file(const char *dir, const char *name)
+static size_t run_folder(const char *path)
 {
-    static unsigned char data[FILE_MAX];
-    char path[4096];
-    snprintf(path, sizeof(path), "%s/%s", dir, name);
-    FILE *f = fopen(path, "rb");
-    if (!f)
-        return 0;
-    size_t n = fread(data, 1, sizeof(data), f);
-    fclose(f);
-    run_file(data, n);
-    return 1;
+    size_t files = 0;
+    DIR *d = opendir(path);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        struct buf file = BUF_MAX(FILE_MAX);
+        if (e->d_name[0] == '.' ||
+            fs_read(dirfd(d), e->d_name, &file, NULL) < 0)
+            continue;
+        run(file.p, file.len);
+        if (file.len <= MUTATED_MAX)
+            run_changed(file.p, file.len);
+        buf_fini(&file);
+        files++;
+    }
+    if (d)
+        closedir(d);
+    return files;
 }
 
 int main(int argc, char **argv)
 {
-    DIR *dir = argc == 2 ? opendir(argv[1]) : NULL;
-    int n = 0;
-    if (!dir) {
-        fprintf(stderr, "usage: %s FOLDER\n", argv[0]);
-        return 2;
-    }
-    for (struct dirent *d; (d = readdir(dir));)
-        if (d->d_name[0] != '.')
-            n += read_file(argv[1], d->d_name);
-    closedir(dir);
-    printf("%d inputs\n", n);
-    return n == 0;
+    size_t files = 0;
+    for (int i = 1; i < argc; i++)
+        files += run_folder(argv[i]);
+    printf("%zu files, %zu inputs\n", files, runs);
+    return files == 0;
 }
