@@ -270,7 +270,10 @@ class Channel:
 
 
 class Child(Channel):
-    """A program with its end of a socketpair as descriptor 3, environment empty."""
+    """A program with its end of a socketpair as descriptor 3, environment empty
+    but for what steers a sanitizer."""
+
+    SANITIZERS = ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS")
 
     def __init__(self, *argv, env=None, stderr=None, **popen):
         ours, theirs = socket.socketpair()
@@ -278,8 +281,9 @@ class Child(Channel):
         held = self._hold_low()
         try:
             self.process = subprocess.Popen(
-                [str(a) for a in argv], env=env or {}, stdin=subprocess.DEVNULL,
-                stderr=stderr, pass_fds=(3,),
+                [str(a) for a in argv], stdin=subprocess.DEVNULL,
+                stderr=stderr, pass_fds=(3,), env=(env or {}) | {
+                    k: os.environ[k] for k in self.SANITIZERS if k in os.environ},
                 preexec_fn=lambda: os.dup2(theirs.fileno(), 3), **popen)
         finally:
             for fd in held:
