@@ -248,8 +248,8 @@ static void takes(const char *names, const char *want)
     snprintf(list, sizeof(list), "%s", names);
     size_t n = 0;
     for (char *save, *p = strtok_r(list, " ", &save); p;
-         p = strtok_r(NULL, " ", &save))
-        files[n++] = (struct hub_entry){str_of(p), 10 + n, {0}};
+         p = strtok_r(NULL, " ", &save), n++)
+        files[n] = (struct hub_entry){str_of(p), 10 + n, {0}};
     struct err err;
     int r = hub_select(files, n, take, &err);
     for (size_t i = 0, at = 0; i < n && r >= 0; i++)
