@@ -6,10 +6,9 @@
  * list when it is cut, the same from the fused path as from the general one.
  */
 #include "base/utf8.h"
+#include "fuzz.h"
 #include "token/machine.h"
 #include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void must(bool ok)
 {
