@@ -25,7 +25,7 @@ MAY_INCLUDE = {
     "worker": f"ipc sandbox {ENGINE_SIDE}",
     "fetch": "hub ipc sandbox base",
     "manager": "ipc hub store base",
-    "api": "manager http base",
+    "api": "manager http ipc base",
     "daemon": "api manager http store ipc hub base",
     "cli": "base",
 }

@@ -75,6 +75,10 @@ struct str http_header(struct http_request *r, const char *name);
 /* The decoded value of a query parameter; false when there is none. */
 bool http_query(const struct http_request *r, const char *key, char *out,
                 size_t size);
+/* The body's bytes leave the request, or come back: view.body is then empty, or
+ * whole again. */
+struct buf http_take_body(struct http_request *r);
+void http_give_body(struct http_request *r, struct buf *body);
 /* One pointer for the layer above. */
 void http_set_tag(struct http_request *r, const void *tag);
 const void *http_tag(const struct http_request *r);

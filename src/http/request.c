@@ -29,6 +29,21 @@ bool http_query(const struct http_request *r, const char *key, char *out,
     return path_query(r->view.query, key, out, size);
 }
 
+struct buf http_take_body(struct http_request *r)
+{
+    struct buf body = r->body;
+    r->body = (struct buf){0};
+    r->view.body = buf_str(&r->body);
+    return body;
+}
+
+void http_give_body(struct http_request *r, struct buf *body)
+{
+    r->body = *body;
+    *body = (struct buf){0};
+    r->view.body = buf_str(&r->body);
+}
+
 void http_set_tag(struct http_request *r, const void *tag)
 {
     r->tag = tag;

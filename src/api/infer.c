@@ -1,0 +1,231 @@
+/* api/infer.c - one job for one request, whatever the protocol. */
+#include "api/infer.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+enum { RESULT_MAX = 8 << 20, WHOLE_MAX = 64 << 10, PIECE = 32 << 10 };
+
+static void infer_free(struct infer *x)
+{
+    for (size_t i = 0; i < x->n; i++) {
+        free(x->items[i].v);
+        buf_fini(&x->items[i].json);
+    }
+    free(x->items);
+    buf_fini(&x->head);
+    free(x);
+}
+
+/* ---- results come in ---------------------------------------------------- */
+
+static int take_tensor(struct infer_item *item, const struct part *p,
+                       struct err *err)
+{
+    if (!str_is(p->dtype, "f32") || p->rank < 1 || p->rank > 2)
+        return err_set(err, E_INTERNAL,
+                       "the inference server answered with a tensor of another "
+                       "kind than asked for");
+    item->flat = p->rank == 1;
+    item->rows = item->flat ? 1 : (size_t)p->shape[0];
+    item->dim = (size_t)p->shape[p->rank - 1];
+    if (p->data.n != item->rows * item->dim * sizeof(float))
+        return err_set(err, E_INTERNAL,
+                       "the inference server answered with a tensor that is "
+                       "shorter than it says");
+    item->v = mem_try(p->data.n ? p->data.n : 1, 1);
+    if (!item->v)
+        return err_set(err, E_INSUFFICIENT_MEMORY,
+                       "there is no memory for the answer");
+    memcpy(item->v, p->data.p, p->data.n);
+    return 0;
+}
+
+/* One list for each mask in a text; of a text with one, that list. */
+static const struct wire_node *only_child(const struct wire_node *n)
+{
+    const struct wire_node *child = wire_first(n);
+    bool nested =
+        n->kind == WIRE_ARRAY && n->count == 1 && child->kind == WIRE_ARRAY;
+    return nested ? child : n;
+}
+
+static int take_result(struct infer *x, const struct manager_result *result)
+{
+    struct infer_item *item = &x->items[result->item];
+    item->tokens = result->tokens;
+    if (result->result) {
+        struct jsonw w = jsonw_to(&item->json);
+        wire_json(&w, only_child(result->result));
+        if (item->json.failed)
+            return err_set(&x->err, E_INTERNAL, "the answer is too large");
+        return 0;
+    }
+    if (!result->parts || result->parts->n_parts != 1 ||
+        result->parts->parts[0].kind != PART_TENSOR)
+        return err_set(&x->err, E_INTERNAL,
+                       "the inference server answered without a result");
+    return take_tensor(item, &result->parts->parts[0], &x->err);
+}
+
+static void on_item(void *ctx, const struct manager_result *result)
+{
+    struct infer *x = ctx;
+    x->tokens += result->tokens;
+    x->truncated += result->truncated;
+    if (result->queue_ns > x->queue_ns)
+        x->queue_ns = result->queue_ns;
+    if (result->run_ns > x->run_ns)
+        x->run_ns = result->run_ns;
+    if (x->err.code == 0 && result->item < x->n && take_result(x, result) < 0)
+        log_warn("api: a result of %s was refused: %s", x->model, x->err.msg);
+}
+
+static void on_failed(void *ctx, long item, const struct err *err)
+{
+    struct infer *x = ctx;
+    if (x->err.code)
+        return;
+    x->err = *err;
+    if (item >= 0 && x->n > 1)
+        err_prefix(&x->err, "input %ld", item);
+}
+
+/* ---- the answer goes out ------------------------------------------------ */
+
+void infer_open(struct buf *out, size_t i, size_t n)
+{
+    buf_puts(out, i == 0 ? "[" : i < n ? "," : "]");
+}
+
+void infer_vector(const struct infer_item *item, struct buf *out)
+{
+    struct jsonw w = jsonw_to(out);
+    if (item->flat) {
+        jsonw_floats(&w, item->v, item->dim);
+        return;
+    }
+    jsonw_array(&w);
+    for (size_t i = 0; i < item->rows; i++)
+        jsonw_floats(&w, item->v + i * item->dim, item->dim);
+    jsonw_end_array(&w);
+}
+
+static int more(void *ctx, struct buf *out)
+{
+    struct infer *x = ctx;
+    buf_add(out, x->head.p, x->head.len);
+    buf_fini(&x->head);
+    x->head = (struct buf){0};
+    while (x->at < x->pieces && out->len < PIECE)
+        x->write(x, x->at++, out);
+    return x->at < x->pieces;
+}
+
+static void fini(void *ctx)
+{
+    infer_free(ctx);
+}
+
+static void backend_header(void *ctx, const struct manager_model_view *v)
+{
+    struct infer *x = ctx;
+    if (v->n_instances)
+        http_add_header(x->r, "X-Berth-Backend", "%s/%s/%s/%s",
+                        v->instances[0].backend, v->instances[0].dtype,
+                        v->instances[0].device, v->instances[0].level);
+}
+
+static void add_headers(struct infer *x)
+{
+    struct err ignored;
+    if (x->truncated)
+        http_add_header(x->r, "X-Berth-Truncated", "%zu", x->truncated);
+    if (manager_show(x->api->manager, x->model, backend_header, x, &ignored))
+        http_add_header(x->r, "X-Berth-Backend", "gone");
+    if (x->headers)
+        x->headers(x);
+}
+
+/* Up to 64 KiB go out with their length; a longer answer is made while it is
+ * sent. */
+static void answer(struct infer *x)
+{
+    struct buf out = BUF_MAX(REPLY_MAX);
+    struct http_request *r = x->r;
+    add_headers(x);
+    while (x->at < x->pieces && out.len < WHOLE_MAX)
+        x->write(x, x->at++, &out);
+    if (x->at == x->pieces || out.failed) {
+        api_reply_json(r, 200, &out);
+        infer_free(x);
+        return;
+    }
+    struct http_pieces rest = {more, fini, x};
+    x->head = out;
+    http_reply_pieces(r, 200, "application/json", &rest);
+}
+
+static void on_done(void *ctx)
+{
+    struct infer *x = ctx;
+    http_on_abort(x->r, NULL, NULL);
+    if (x->err.code == 0) {
+        answer(x);
+        return;
+    }
+    api_fail(x->api, x->r, x->proto, &x->err, x->model);
+    infer_free(x);
+}
+
+static void on_abort(void *ctx)
+{
+    struct infer *x = ctx;
+    manager_cancel(x->api->manager, x->job);
+    infer_free(x);
+}
+
+static struct infer *infer_new(const struct call *c, enum api_proto proto,
+                               const struct infer_job *job)
+{
+    struct infer *x = mem_new(struct infer);
+    x->api = c->api;
+    x->r = c->r;
+    x->proto = proto;
+    x->n = job->in.n;
+    x->items = mem_zero(x->n, sizeof(*x->items));
+    for (size_t i = 0; i < x->n; i++)
+        x->items[i].json.max = RESULT_MAX;
+    x->pieces = job->pieces ? job->pieces : x->n + 2;
+    x->single = job->in.single;
+    x->characters = job->in.characters;
+    x->base64 = job->base64;
+    x->headers = job->headers;
+    x->write = job->write;
+    x->submitted_ns = clock_now_ns();
+    str_to_z(str_of(job->model), x->model, sizeof(x->model));
+    return x;
+}
+
+void infer_submit(const struct call *c, enum api_proto proto,
+                  const struct infer_job *job)
+{
+    struct err err;
+    struct infer *x = infer_new(c, proto, job);
+    struct manager_job m = {
+        .model = x->model,
+        .task = job->task,
+        .params = job->params,
+        .items = job->in.items,
+        .n_items = job->in.n,
+        .priority = 5,
+        .caller = http_view(c->r)->peer == HTTP_UNIX ? "unix" : "tcp",
+        .reply = {on_item, on_failed, on_done, x},
+    };
+    if (manager_submit(c->api->manager, &m, &x->job, &err) < 0) {
+        api_fail(c->api, c->r, proto, &err, x->model);
+        infer_free(x);
+        return;
+    }
+    http_on_abort(c->r, on_abort, x);
+}

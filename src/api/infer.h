@@ -1,0 +1,66 @@
+/* api/infer.h - one job for one request, whatever the protocol.
+ *
+ * Collects the results of all items, then has the protocol write its answer,
+ * item by item, so that a long answer is encoded while it is sent. A client
+ * that leaves cancels the job. Owns itself from infer_submit() on.
+ */
+#ifndef API_INFER_H
+#define API_INFER_H
+#include "api/call.h"
+#include "api/inputs.h"
+
+struct infer_item {
+    float *v; /* [rows][dim], or NULL */
+    size_t rows, dim;
+    bool flat;       /* rank 1 */
+    struct buf json; /* of a result that is a tree */
+    uint64_t tokens;
+};
+
+struct infer {
+    struct api *api;
+    struct http_request *r; /* NULL: the client has left */
+    enum api_proto proto;
+    char model[MANAGER_NAME_MAX];
+    uint64_t job, submitted_ns;
+    struct infer_item *items; /* [n] */
+    size_t n;
+    struct err err; /* code 0 = none */
+
+    /* Sums over the items. */
+    uint64_t tokens, queue_ns, run_ns; /* the times: maxima */
+    size_t truncated, characters;
+
+    /* The protocol's. write() writes the answer's piece number at, of pieces;
+     * it may add headers before the first. */
+    void (*headers)(struct infer *x);
+    void (*write)(struct infer *x, size_t at, struct buf *out);
+    size_t pieces, at;
+    struct buf head; /* what was written before it proved to be long */
+    bool single, base64;
+};
+
+/* What the job is, beside the inputs. params: an encoded map, or empty. */
+struct infer_job {
+    const char *model, *task; /* task NULL: the model's default */
+    struct inputs in;
+    struct str params;
+    size_t pieces; /* 0: one for each item, and one before and one after */
+    bool base64;
+    void (*headers)(struct infer *x);
+    void (*write)(struct infer *x, size_t at, struct buf *out);
+};
+
+/* Submits, or answers with the error. */
+void infer_submit(const struct call *c, enum api_proto proto,
+                  const struct infer_job *job);
+
+/* Adds "[" and "," and "]" for element i of n. */
+void infer_open(struct buf *out, size_t i, size_t n);
+/* The item's rows as JSON: [..] or [[..],..]. */
+void infer_vector(const struct infer_item *item, struct buf *out);
+
+/* A tree from a worker as JSON. */
+void wire_json(struct jsonw *w, const struct wire_node *node);
+
+#endif

@@ -1,0 +1,31 @@
+/* api/inputs.h - JSON inputs to the items of a job.
+ *
+ * Text stays a slice of the JSON document, tokens go into the arena: both must
+ * live until the job has been submitted. Errors name the element.
+ */
+#ifndef API_INPUTS_H
+#define API_INPUTS_H
+#include "base/arena.h"
+#include "base/json.h"
+#include "ipc/job.h"
+
+struct inputs {
+    struct item *items;
+    size_t n;
+    bool single;       /* it was one text or one list of tokens */
+    size_t characters; /* bytes of text */
+};
+
+/* "a" | ["a", ...] | [1, ...] | [[1, ...], ...]; mixed: texts and lists of
+ * tokens may stand side by side. key: what the sentence calls it. */
+int inputs_read(struct json v, const char *key, struct arena *a,
+                struct inputs *ret, struct err *err) MUST_CHECK;
+/* {"source_sentence": "a", "sentences": ["b", ...]}: one item for each
+ * FRAME_PARTS_MAX - 1 sentences. */
+int inputs_pairs(struct json v, struct arena *a, struct inputs *ret,
+                 struct err *err) MUST_CHECK;
+/* One text. */
+int inputs_text(struct json v, const char *key, struct arena *a,
+                struct inputs *ret, struct err *err) MUST_CHECK;
+
+#endif
