@@ -14,8 +14,9 @@
  *     endpoint  "https://huggingface.co"
  *     token     "" = none; never logged, never given to another host
  *     cache     the cache's folder, absolute (pull)
- *     offline   bool: nothing may be asked of the network (pull: the snapshot
- *               that the cache has is checked for completeness and answered)
+ *     offline   bool: nothing may be asked of the network (pull: answers with
+ *               the snapshot that the cache has, if it is whole and its bytes
+ *               hash to what their blobs are called)
  *     files     array of text: take these instead of hub_select()'s choice
  *     proxy, no_proxy, ca_file   what the daemon's environment says, or ""
  *   verify

@@ -9,7 +9,7 @@
 #include "fetch/digest.h"
 #include "fetch/listing.h"
 #include "fetch/place.h"
-#include "hub/cache.h"
+#include "fetch/result.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -266,38 +266,17 @@ static int place_files(struct pull *p, struct err *err)
     return r;
 }
 
-static void put_file(struct buf *out, struct str name, uint64_t size,
-                     const struct hub_hash *hash)
-{
-    struct wire_map f = wire_map_open(out);
-    wire_ktext(&f, "name", name);
-    wire_kuint(&f, "size", size);
-    wire_kz(&f, "hash", hash->hex);
-    wire_kz(&f, "kind", hub_hash_name(hash->kind));
-    wire_map_close(&f);
-}
-
-static void put_snapshot(struct wire_map *m, const struct fetch_params *p,
-                         const char *commit)
-{
-    char folder[HUB_FOLDER_MAX], path[FS_PATH_MAX + 2 * HUB_FOLDER_MAX];
-    hub_folder_name(p->name.id, folder);
-    snprintf(path, sizeof(path), "%s/%s/snapshots/%s", p->cache, folder,
-             commit);
-    wire_kz(m, "snapshot", path);
-}
-
 static int answer(struct pull *p, struct err *err)
 {
     struct wire_map done, m = session_result(p->s, &done);
     listing_put(&p->listing, &p->s->params, &m);
     wire_kuint(&m, "downloaded", p->downloaded);
-    put_snapshot(&m, &p->s->params, p->listing.info.commit);
+    result_snapshot(&m, &p->s->params, p->listing.info.commit);
     wire_key(&m, "files");
     wire_put_array(m.out, p->listing.n);
     for (size_t i = 0; i < p->listing.n; i++)
-        put_file(m.out, p->listing.files[i].name, p->listing.files[i].size,
-                 &p->listing.files[i].hash);
+        result_file(m.out, p->listing.files[i].name, p->listing.files[i].size,
+                    &p->listing.files[i].hash);
     return session_done(p->s, &done, &m, NULL, 0, err);
 }
 
@@ -316,54 +295,12 @@ static int pull_online(struct pull *p, struct net *net, struct err *err)
     return r < 0 ? r : answer(p, err);
 }
 
-static int answer_offline(struct session *s, const char *commit,
-                          const struct cache_files *files, struct err *err)
-{
-    struct wire_map done, m = session_result(s, &done);
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < files->n; i++)
-        bytes += files->v[i].size;
-    wire_kz(&m, "repo", s->params.name.id);
-    wire_kz(&m, "revision", s->params.name.revision);
-    wire_kz(&m, "commit", commit);
-    wire_kbool(&m, "gated", false);
-    wire_kz(&m, "licence", "");
-    wire_kuint(&m, "bytes", bytes);
-    wire_kuint(&m, "downloaded", 0);
-    put_snapshot(&m, &s->params, commit);
-    wire_key(&m, "files");
-    wire_put_array(m.out, files->n);
-    for (size_t i = 0; i < files->n; i++)
-        put_file(m.out, str_of(files->v[i].name), files->v[i].size,
-                 &files->v[i].hash);
-    return session_done(s, &done, &m, NULL, 0, err);
-}
-
-/* What the cache has, whole, or a sentence that says why not. */
-static int pull_offline(struct session *s, struct err *err)
-{
-    char commit[HUB_COMMIT_MAX];
-    struct cache_files files = {0};
-    int r = cache_resolve(s->params.cache, &s->params.name, commit, NULL);
-    if (r < 0)
-        return err_set(
-            err, E_HUB_UNREACHABLE,
-            "%s (revision %s) is not in the cache, and HF_HUB_OFFLINE "
-            "forbids to ask the hub",
-            s->params.name.id, s->params.name.revision);
-    r = cache_open(s->params.cache, s->params.name.id, commit, &files, err);
-    if (r == 0)
-        r = answer_offline(s, commit, &files, err);
-    cache_files_fini(&files);
-    return r;
-}
-
 int pull_run(struct session *s, struct err *err)
 {
     if (!s->params.name.id[0])
         return err_set(err, E_INVALID_REQUEST, "pull without \"repo\"");
     if (s->params.offline)
-        return pull_offline(s, err);
+        return offline_run(s, err);
     struct net *net = net_new(s, err);
     if (!net)
         return -err->code;

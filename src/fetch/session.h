@@ -58,8 +58,10 @@ int session_done(struct session *s, struct wire_map *done,
                  struct wire_map *result, const int *fds, int n_fds,
                  struct err *err) MUST_CHECK;
 
-/* The jobs. Each answers DONE itself, or fails with its sentence. */
+/* The jobs. Each answers DONE itself, or fails with its sentence. A pull that
+ * is offline is offline_run(). */
 int pull_run(struct session *s, struct err *err) MUST_CHECK;
+int offline_run(struct session *s, struct err *err) MUST_CHECK;
 int headers_run(struct session *s, struct err *err) MUST_CHECK;
 int verify_run(struct session *s, struct err *err) MUST_CHECK;
 int remove_run(struct session *s, struct err *err) MUST_CHECK;

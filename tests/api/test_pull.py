@@ -15,6 +15,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent / "hub")]
 
 from fetching import BUILD, Fetch, blobs, everything, pull, snapshot_files  # noqa: E402
 from framing import Child  # noqa: E402
+from hub import CERTIFICATE, Hub  # noqa: E402
 from repos import SMALL, TAKEN, hub, make_repository, root, safetensors  # noqa: E402,F401
 
 WEIGHTS = "acme/tiny/model.safetensors"
@@ -141,6 +142,18 @@ def test_the_lock_is_shared_with_huggingface_hub(hub, root, cache):
         job.until_bytes(sum(map(len, SMALL.values())))
         assert hub.sent("model.safetensors") == 0
     assert job.done()["downloaded"] > 3_000_000
+
+
+def test_two_pulls_at_once_fetch_everything_once(hub, root, cache):
+    """Both end well; the second waits for the first one's lock and finds its blob."""
+    hub.fault("stall", "_cdn/.*model.safetensors", times=1, after=1_000_000)
+    first = pull(hub, cache)
+    first.until_bytes(900_000)
+    second = pull(hub, cache)
+    second.until_bytes(sum(map(len, SMALL.values())))
+    hub.clear()
+    assert first.done()["snapshot"] == second.done()["snapshot"]
+    assert hub.sent("_cdn") == (root / WEIGHTS).stat().st_size
 
 
 # ---- bytes that are not what they should be -----------------------------------
@@ -471,6 +484,42 @@ def test_a_missing_shard_is_refused_before_the_first_byte(hub, root, cache):
 
 def test_offline(hub, cache):
     assert "HF_HUB_OFFLINE" in pull(hub, cache, offline=True).fails("hub_unreachable")
+    assert hub.log == []
+
+
+def test_offline_believes_no_changed_byte(hub, cache):
+    result = pull(hub, cache).done()
+    assert pull(hub, cache, offline=True).done()["files"] == result["files"]
+    config = snapshot_files(result["snapshot"])["config.json"].resolve()
+    config.write_bytes(b'{"model_type": "bart"}')
+    assert "config.json" in pull(hub, cache, offline=True).fails("wrong_hash")
+
+
+# ---- TLS -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tls_hub(root):
+    with Hub(root, tls=True) as running:
+        yield running
+
+
+def test_tls_with_a_certificate_that_is_known(tls_hub, cache):
+    assert pull(tls_hub, cache, ca_file=CERTIFICATE).done()["downloaded"] > 3_000_000
+
+
+def test_tls_with_a_certificate_that_is_not(tls_hub, cache):
+    start = time.monotonic()
+    text = pull(tls_hub, cache).fails("hub_unreachable")
+    assert "certificate" in text and time.monotonic() - start < 2
+    assert tls_hub.log == []
+
+
+def test_https_never_becomes_http(tls_hub, hub, cache):
+    for path in ("resolve/[^/]+/config.json", "_cdn/.*model.safetensors", "api/models"):
+        tls_hub.fault("redirect", path, times=1, to=hub.url + "/acme/tiny/resolve/main/config.json")
+        text = pull(tls_hub, cache, ca_file=CERTIFICATE, token="hf_right").fails("hub_unreachable")
+        assert "http://127.0.0.1" in text
     assert hub.log == []
 
 

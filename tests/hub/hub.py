@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A hub on this machine: what huggingface.co answers, as far as berth asks.
 
-    python3 tests/hub/hub.py --root DIR [--port 0]
+    python3 tests/hub/hub.py --root DIR [--port 0] [--tls]
 
 prints its address on one line and serves DIR/ORG/NAME/ and DIR/NAME/ as
 repositories, DIR/NAME@REVISION/ as another revision of NAME. Files over 1 MB and
@@ -34,6 +34,7 @@ import hashlib
 import json
 import re
 import socket
+import ssl
 import threading
 import time
 import urllib.parse
@@ -44,6 +45,8 @@ LFS_BYTES = 1_000_000
 LFS_NAMES = re.compile(r"\.(safetensors|gguf|bin|onnx)$")
 PIECE = 1 << 16
 SETTINGS = ".hub.json"
+# Self-signed, for 127.0.0.1 and 127.0.0.2, with its key: worth nothing elsewhere.
+CERTIFICATE = Path(__file__).resolve().parent / "certificate.pem"
 
 
 class Gone(Exception):
@@ -126,7 +129,7 @@ class Repository:
 class Hub:
     """with Hub(root) as hub: hub.url, hub.fault(kind=...), hub.log"""
 
-    def __init__(self, root, port=0):
+    def __init__(self, root, port=0, tls=False):
         self.root = Path(root).resolve()
         self.lock = threading.Lock()
         self.faults, self.log, self.known = [], [], {}
@@ -134,8 +137,15 @@ class Hub:
         self.servers = [Server(("127.0.0.1", port), Handler), Server(("127.0.0.2", 0), Handler)]
         for server in self.servers:
             server.hub = self
-        self.url = "http://127.0.0.1:%d" % self.servers[0].server_port
-        self.cdn = "http://127.0.0.2:%d" % self.servers[1].server_port
+        scheme = "https" if tls else "http"
+        self.url = "%s://127.0.0.1:%d" % (scheme, self.servers[0].server_port)
+        self.cdn = "%s://127.0.0.2:%d" % (scheme, self.servers[1].server_port)
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(CERTIFICATE)
+            for server in self.servers:
+                server.socket = context.wrap_socket(server.socket, server_side=True,
+                                                    do_handshake_on_connect=False)
 
     def __enter__(self):
         for server in self.servers:
@@ -439,10 +449,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--root", required=True, help="folder of ORG/NAME/ and NAME/")
     parser.add_argument("--port", type=int, default=0, help="0: any free one")
+    parser.add_argument("--tls", action="store_true", help="with the certificate beside this file")
     parser.add_argument("--fault", action="append", default=[], type=json.loads,
                         help='{"kind": ..., "path": ...} from the start')
     args = parser.parse_args()
-    with Hub(args.root, args.port) as hub:
+    with Hub(args.root, args.port, args.tls) as hub:
         for fault in args.fault:
             hub.fault(**fault)
         print(hub.url, flush=True)
