@@ -39,7 +39,7 @@ static void on_signal(struct loop_fd *w, uint32_t events)
         return;
     if (info.ssi_signo == SIGHUP) {
         log_warn("daemon: the configuration is read at start only");
-    } else if (d->phase == DAEMON_RUNS) {
+    } else if (d->phase <= DAEMON_RUNS) {
         begin_to_stop(d);
     } else {
         log_warn("daemon: a second signal: ending at once");
@@ -115,6 +115,12 @@ static int start_http(struct daemon *d, struct err *err)
     if (r < 0)
         return r;
     api_set_http(d->api, d->http);
+    return 0;
+}
+
+static int accept_requests(struct daemon *d, struct err *err)
+{
+    int r = 0;
     for (size_t i = 0; r == 0 && i < d->n_listening; i++) {
         const struct listening *l = &d->listening[i];
         r = http_listen(d->http, l->fd, l->unix_socket ? HTTP_UNIX : HTTP_TCP,
@@ -169,7 +175,25 @@ static int start(struct daemon *d, const struct daemon_options *o,
         r = start_manager(d, err);
     if (r == 0)
         r = start_http(d, err);
-    return r < 0 ? r : announce(d, err);
+    return r;
+}
+
+/* Clients that connected meanwhile have waited in the backlog. */
+static int open_doors(struct daemon *d, struct err *err)
+{
+    struct manager_status s;
+    manager_status(d->manager, &s);
+    if (s.starting)
+        return 0;
+    int r = accept_requests(d, err);
+    if (r == 0)
+        r = announce(d, err);
+    if (r < 0)
+        return r;
+    d->phase = DAEMON_RUNS;
+    sd_notify(0, "READY=1");
+    watch_dog(d);
+    return 0;
 }
 
 /* ---- stop --------------------------------------------------------------- */
@@ -239,15 +263,14 @@ int daemon_run(const struct daemon_options *options, struct err *err)
     struct daemon d = {.lock_fd = -1};
     d.deadline = (struct loop_timer){.fn = too_late, .ctx = &d};
     int r = start(&d, options, err);
-    if (r == 0) {
-        sd_notify(0, "READY=1");
-        watch_dog(&d);
-        while (d.phase != DAEMON_ENDS) {
-            loop_turn(d.loop, -1);
-            next_phase(&d);
-        }
-        log_info("daemon: stopped");
+    while (r == 0 && d.phase != DAEMON_ENDS) {
+        loop_turn(d.loop, -1);
+        if (d.phase == DAEMON_STARTS)
+            r = open_doors(&d, err);
+        next_phase(&d);
     }
+    if (r == 0)
+        log_info("daemon: stopped");
     if (r < 0 && d.owns_socket)
         unlink(d.socket);
     stop(&d);

@@ -10,6 +10,7 @@
 #include "manager/manager.h"
 
 enum daemon_phase {
+    DAEMON_STARTS, /* the manager looks at what is here */
     DAEMON_RUNS,
     DAEMON_COLLECTS, /* bodies that came whole are still being read */
     DAEMON_DRAINS,   /* the manager does */
