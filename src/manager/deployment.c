@@ -66,12 +66,21 @@ bool deployment_quiet(const struct deployment *d)
 
 /* ---- its end ---- */
 
+static void fail_unloaded(struct deployment *d)
+{
+    struct err err;
+    err_set(&err, E_DRAINING, "%s was unloaded before the job was done",
+            d->model->name);
+    jobs_fail_all(d, E_DRAINING, &err);
+}
+
 /* Idle, once the last piece of a load or of a drain is gone. */
 static void settle(struct deployment *d)
 {
     bool ends = d->ending || d->state == DEPLOYMENT_DRAINING;
     if (!ends || !nothing_left(d))
         return;
+    fail_unloaded(d); /* nobody is left to do them */
     core_timer_clear(d->m, &d->timer);
     cache_files_fini(&d->files);
     d->ending = false;

@@ -14,6 +14,11 @@ struct fetcher {
 static int greeted(struct child *c, struct err *err)
 {
     struct fetcher *f = c->owner;
+    if (f->cancelled) {
+        child_say(c, FRAME_DRAIN, 0);
+        child_end(c, 0, (uint64_t)CANCEL_LIMIT_S * CORE_SECOND_NS);
+        return 0;
+    }
     struct wire_map m = child_begin(c, FRAME_JOB, JOB_ID);
     wire_kz(&m, "task", f->job.task);
     wire_key(&m, "params");

@@ -9,7 +9,7 @@
 #include "manager/manager.h"
 #include "manager/world.h"
 
-enum { FAKE_MODELS_MAX = 8, FAKE_CHILDREN_MAX = 256, FAKE_SENT_MAX = 2048 };
+enum { FAKE_MODELS_MAX = 8, FAKE_CHILDREN_MAX = 512, FAKE_SENT_MAX = 256 };
 
 struct fake_sent {
     enum frame_type type;
