@@ -93,8 +93,8 @@ static int read_tensors(struct recipe *r, const struct snapshot *s,
     char name[SNAPSHOT_NAME_MAX + 1];
     if (!has_safetensors(s) && has_pickle(s, name, sizeof(name))) {
         problem_add(&r->problems, name,
-                    "its weights are in a pickle file, which can run code when "
-                    "it is read; berth reads model.safetensors only");
+                    "its weights are in a format that can run code when it is "
+                    "read; berth reads model.safetensors only");
         return 0;
     }
     return tensors_open(&r->tensors, s, "", err);

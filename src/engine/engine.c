@@ -6,6 +6,7 @@
 #include "engine/load.h"
 #include "engine/pool.h"
 #include <assert.h>
+#include <math.h>
 
 struct engine {
     struct recipe recipe; /* its plan only, once open */
@@ -98,6 +99,66 @@ static void thread_main(void *ctx, int i)
     pool_main(&e->pool, i);
 }
 
+/* The answer to the sequence of warm_up(). */
+struct warm {
+    pthread_mutex_t lock;
+    pthread_cond_t moved;
+    bool done;
+};
+
+static void warm_done(struct engine_seq *seq, int code)
+{
+    struct warm *w = seq->ctx;
+    (void)code;
+    pthread_mutex_lock(&w->lock);
+    w->done = true;
+    pthread_cond_signal(&w->moved);
+    pthread_mutex_unlock(&w->lock);
+}
+
+/* Runs one token, so that a model whose weights give no numbers is refused now
+ * and not with the first request. */
+static int warm_up(struct engine *e, struct err *err)
+{
+    struct warm w = {.lock = PTHREAD_MUTEX_INITIALIZER,
+                     .moved = PTHREAD_COND_INITIALIZER};
+    static const uint32_t id = 0;
+    size_t n = e->recipe.plan.hidden;
+    float *out = mem_try(n, sizeof(*out));
+    if (!out)
+        return err_set(err, E_INSUFFICIENT_MEMORY, "no memory to warm up");
+    struct engine_seq seq = {
+        .ids = &id, .n = 1, .out = out, .done = warm_done, .ctx = &w};
+    pool_submit(&e->pool, &seq);
+    pthread_mutex_lock(&w.lock);
+    while (!w.done)
+        pthread_cond_wait(&w.moved, &w.lock);
+    pthread_mutex_unlock(&w.lock);
+    size_t finite = 0;
+    for (size_t i = 0; i < n; i++)
+        finite += isfinite(out[i]) != 0;
+    free(out);
+    return finite == n ? 0
+                       : err_set(err, E_DAMAGED_FILE,
+                                 "the weights are damaged: they give results "
+                                 "that are not numbers");
+}
+
+/* Puts the crew to work and tries it. */
+static int start(struct engine *e, const struct engine_options *options,
+                 engine_progress_fn *progress, void *ctx, struct err *err)
+{
+    e->machine.plan = &e->recipe.plan;
+    e->machine.weights = e->weights.at;
+    kernels_init(&e->machine.kernels, options->isa);
+    pool_init(&e->pool, e->threads, e->n_threads);
+    e->has_pool = e->working = true;
+    crew_work(e->crew, thread_main, e);
+    if (progress)
+        progress(ctx, "warming", 0, 1);
+    return warm_up(e, err);
+}
+
 int engine_open(struct engine **ret, const struct snapshot *s,
                 const struct engine_options *options,
                 engine_progress_fn *progress, void *ctx, struct err *err)
@@ -113,16 +174,12 @@ int engine_open(struct engine **ret, const struct snapshot *s,
     if (r == 0)
         r = load_weights(e->weights.at, &e->recipe.plan, e->crew, progress, ctx,
                          err);
+    if (r == 0)
+        r = start(e, options, progress, ctx, err);
     if (r < 0) {
         engine_close(e);
         return r;
     }
-    e->machine.plan = &e->recipe.plan;
-    e->machine.weights = e->weights.at;
-    kernels_init(&e->machine.kernels, options->isa);
-    pool_init(&e->pool, e->threads, e->n_threads);
-    e->has_pool = e->working = true;
-    crew_work(e->crew, thread_main, e);
     *ret = e;
     return 0;
 }

@@ -1,5 +1,6 @@
 /* engine/pass.c - one batch of sequences through a plan. */
 #include "engine/pass.h"
+#include "base/clock.h"
 #include "base/size.h"
 #include <assert.h>
 
@@ -89,6 +90,15 @@ static void tick(struct member *m)
     __atomic_fetch_add(&m->own->progress, 1, __ATOMIC_RELAXED);
 }
 
+static void wait_for_others(struct pass *p)
+{
+    if (p->n_members == 1)
+        return;
+    uint64_t from = clock_now_ns();
+    barrier_meet(&p->barrier, (uint32_t)p->n_members);
+    __atomic_fetch_add(&p->waited_ns, clock_now_ns() - from, __ATOMIC_RELAXED);
+}
+
 /* Waits for the other members. False: the leader has given the pass up. */
 static bool meet(struct member *m)
 {
@@ -99,8 +109,7 @@ static bool meet(struct member *m)
         p->between(p->ctx);
         *stop = all_cancelled(p);
     }
-    if (p->n_members > 1)
-        barrier_meet(&p->barrier, (uint32_t)p->n_members);
+    wait_for_others(p);
     tick(m);
     return !*stop;
 }
@@ -369,7 +378,6 @@ void pass_run(struct pass *p, int i, struct work *own)
                        .at = p->token_at,
                        .i = i};
     run_ops(&m);
-    if (p->n_members > 1)
-        barrier_meet(&p->barrier, (uint32_t)p->n_members);
+    wait_for_others(p);
     tick(&m);
 }

@@ -39,7 +39,8 @@ struct pass {
     float *buffers[PLAN_BUFFERS]; /* all but PLAN_FFN, the leader's */
     int n_members;
     struct barrier barrier;
-    bool stop[2]; /* by phase: the leader's word at that meeting */
+    bool stop[2];       /* by phase: the leader's word at that meeting */
+    uint64_t waited_ns; /* atomic: of all members, for the others */
     /* Called by the leader between layers; must be quick. */
     void (*between)(void *ctx);
     void *ctx;

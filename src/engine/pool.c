@@ -114,6 +114,8 @@ static void invite(struct pool *p, struct pool_thread *leader)
     int spare = pass->n == 1 ? spare_threads(p) : 0;
     most = most < spare ? most : spare;
     pass->n_members = 1;
+    if (clock_now_ns() < p->share_after_ns)
+        most = 0;
     pass->buffers[PLAN_QKV_B] = pass->buffers[PLAN_QKV_A];
     for (int i = 0; i < p->n && pass->n_members <= most; i++) {
         struct pool_thread *t = &p->threads[i];
@@ -129,9 +131,26 @@ static void invite(struct pool *p, struct pool_thread *leader)
     }
 }
 
+/* After a shared pass: whether its members waited more than they gained. */
+static void judge_sharing(struct pool *p, struct pass *pass, uint64_t started)
+{
+    uint64_t now = clock_now_ns();
+    uint64_t others = (uint64_t)pass->n_members - 1;
+    uint64_t waited =
+        __atomic_exchange_n(&pass->waited_ns, 0, __ATOMIC_RELAXED);
+    if (waited <= (now - started) * others / 2)
+        return;
+    pthread_mutex_lock(&p->lock);
+    p->share_after_ns = now + (uint64_t)POOL_PAUSE_MS * 1000000;
+    pthread_mutex_unlock(&p->lock);
+}
+
 static void run_batch(struct pool_thread *t, struct engine_seq **seqs, size_t n)
 {
+    uint64_t started = seqs[0]->started_ns;
     pass_run(&t->pass, 0, &t->work);
+    if (t->pass.n_members > 1)
+        judge_sharing(t->pool, &t->pass, started);
     for (size_t i = 0; i < n; i++) {
         bool gone = __atomic_load_n(&seqs[i]->state_, __ATOMIC_RELAXED) ==
                     SEQ_CANCELLED;

@@ -12,7 +12,8 @@
 #include "engine/queue.h"
 
 enum {
-    POOL_SHARE_TOKENS = 16, /* each member of a shared pass has this many */
+    POOL_SHARE_TOKENS = 12, /* each member of a shared pass has this many */
+    POOL_PAUSE_MS = 100,    /* without sharing, after a pass that only waited */
     POOL_THREADS_MAX = 256,
 };
 
@@ -36,6 +37,7 @@ struct pool {
     struct engine_seq *cancelled; /* to be answered; linked by next_ */
     bool any_cancelled;           /* atomic: the list is not empty */
     bool closing;
+    uint64_t share_after_ns; /* no shared pass begins before this */
     int n;
     struct pool_thread *threads; /* [n] */
 };

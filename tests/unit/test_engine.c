@@ -4,6 +4,7 @@
 #include "engine/queue.h"
 #include "fault.h"
 #include "models.h"
+#include <math.h>
 #include <semaphore.h>
 
 enum { SEQS = 40 };
@@ -391,6 +392,37 @@ static void loading_reports_every_byte(void **state)
     snapshot_fini(&s);
 }
 
+/* The model's weights with one number replaced by NaN. */
+static void weights_that_give_no_numbers_are_refused(void **state)
+{
+    (void)state;
+    struct snapshot whole = {0}, s = {0};
+    struct engine *e;
+    struct err err;
+    struct engine_options o = {.threads = 1};
+    const float nan = NAN;
+    put_golden(&whole, "bert");
+    for (size_t i = 0; i < whole.n; i++) {
+        const struct snapshot_file *f = &whole.files[i];
+        char *p = mem_zero(1, f->size);
+        assert_int_equal(pread(f->fd, p, f->size, 0), f->size);
+        put_bytes(&s, f->name, p, f->size);
+        free(p);
+    }
+    struct tensors t;
+    assert_int_equal(tensors_open(&t, &s, "", &err), 0);
+    const struct tensor *norm =
+        tensors_find(&t, "bert.embeddings.LayerNorm.weight");
+    assert_int_equal(
+        pwrite(norm->file->fd, &nan, sizeof(nan), (off_t)norm->offset), 4);
+    tensors_fini(&t);
+    assert_int_equal(engine_open(&e, &s, &o, NULL, NULL, &err),
+                     -E_DAMAGED_FILE);
+    assert_non_null(strstr(err.msg, "not numbers"));
+    snapshot_fini(&s);
+    snapshot_fini(&whole);
+}
+
 static void short_work_goes_first_but_the_long_does_not_starve(void **state)
 {
     (void)state;
@@ -428,6 +460,7 @@ int main(void)
         cmocka_unit_test(counters_move_and_times_are_filled_in),
         cmocka_unit_test(a_hired_crew_is_given_back),
         cmocka_unit_test(loading_reports_every_byte),
+        cmocka_unit_test(weights_that_give_no_numbers_are_refused),
         cmocka_unit_test(short_work_goes_first_but_the_long_does_not_starve),
     };
     return cmocka_run_group_tests_name("engine", tests, NULL, NULL);
