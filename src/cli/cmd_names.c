@@ -1,6 +1,7 @@
 /* cli/cmd_names.c - berth add, alias, rm: which names there are. */
 #include "base/jsonw.h"
 #include "cli/ask.h"
+#include "cli/human.h"
 #include "cli/members.h"
 #include <errno.h>
 #include <limits.h>
@@ -9,9 +10,10 @@
 
 static void print_added(const struct invocation *in, struct json m)
 {
+    char bytes[HUMAN_TEXT];
     (void)in;
-    printf("%.*s is %.*s\n", STR_FMT(field_str(m, "name")),
-           STR_FMT(field_state(m)));
+    printf("%.*s is registered: %s\n", STR_FMT(field_str(m, "name")),
+           human_bytes(bytes, field_uint(m, "file_bytes")));
 }
 
 static void print_alias(const struct invocation *in, struct json answer)

@@ -26,8 +26,8 @@ struct pull {
 static void print_pulled(struct json m)
 {
     char bytes[HUMAN_TEXT];
-    printf("%.*s is %.*s: commit %.*s, %s\n", STR_FMT(field_str(m, "name")),
-           STR_FMT(field_state(m)), STR_FMT(field_commit(m)),
+    printf("%.*s is here: commit %.*s, %s\n", STR_FMT(field_str(m, "name")),
+           STR_FMT(field_commit(m)),
            human_bytes(bytes, field_uint(m, "file_bytes")));
 }
 
@@ -37,7 +37,7 @@ static void show_event(struct pull *p, struct json e)
     if (!str_is(field_str(e, "type"), "pull"))
         return;
     if (!label.n)
-        label = field_str(e, "to");
+        label = field_str(e, "reason"); /* "resolving", "placing", ... */
     progress_update(&p->progress, label, field_uint(e, "done"),
                     field_uint(e, "total"), clock_now_ns());
 }

@@ -327,7 +327,7 @@ def test_add_alias_rm(fake, berth, tmp_path):
     fake.routes["POST /berth/alias"] = fake.routes["POST /berth/remove"] = {}
     (tmp_path / "folder").mkdir()
     (tmp_path / "link").symlink_to("folder")
-    berth("add", NAME, str(tmp_path / "link"))
+    assert berth("add", NAME, str(tmp_path / "link")).stdout == f"{NAME} is registered: 91.6 MB\n"
     assert fake.bodies("POST /berth/add") == [{"model": NAME, "dir": str(tmp_path / "folder")}]
     assert "No such file" in berth("add", NAME, "/no/such", code=1).stderr
     assert berth("alias", "e", NAME).stdout == f"e means {NAME}\n"
@@ -382,14 +382,14 @@ def pull_stream(*events, end="done", value=MODEL, wait=None):
     return stream
 
 
-EVENTS = [event(1, to="resolving"), event(2, file="config.json", done=600),
-          event(3, file="model.safetensors", done=45_450_000), event(4, file="model.safetensors", done=TOTAL)]
+EVENTS = [event(1, reason="resolving"), event(2, reason="downloading", file="config.json", done=600),
+          event(3, reason="downloading", file="model.safetensors", done=45_450_000), event(4, reason="downloading", file="model.safetensors", done=TOTAL)]
 
 
 def test_pull_in_a_pipe_prints_plain_lines(fake, berth):
     fake.routes["POST /berth/pull"] = pull_stream(*EVENTS)
     done = berth("pull", NAME)
-    assert done.stdout == f"{NAME} is ready: commit c9745ed1, 91.6 MB\n"
+    assert done.stdout == f"{NAME} is here: commit c9745ed1, 91.6 MB\n"
     # Four events within five seconds: one line, without anything that moves a cursor.
     assert done.stderr.splitlines() == ["resolving: 0 %  0 B of 90.9 MB"]
     assert fake.bodies("POST /berth/pull") == [{"model": NAME, "stream": True}]
@@ -496,14 +496,14 @@ def test_a_bar_is_redrawn_on_a_terminal(fake, environment, columns):
     terminal.until("100 %")
     go_on.set()
     text = terminal.end(0)
-    drawn = [line for line in re.split(r"\r(?!\n)", text.split(NAME + " is ready")[0]) if line.strip("\x1b[K")]
+    drawn = [line for line in re.split(r"\r(?!\n)", text.split(NAME + " is here")[0]) if line.strip("\x1b[K")]
     assert len(drawn) >= 2 and "\n" not in "".join(drawn)
     for line in drawn:
         assert line.endswith("\x1b[K") and len(line.removesuffix("\x1b[K")) < columns, line
     if columns == 80:
         assert re.match(r"model\.safetensors  \[#+\]  100 %  90\.9 MB of 90\.9 MB", drawn[-1]), drawn
     # The bar is taken away before the result is printed.
-    assert text.endswith(f"\r\x1b[K{NAME} is ready: commit c9745ed1, 91.6 MB\r\n")
+    assert text.endswith(f"\r\x1b[K{NAME} is here: commit c9745ed1, 91.6 MB\r\n")
 
 
 def test_ctrl_c_leaves_the_pull_and_says_how_to_resume(fake, environment):
