@@ -46,7 +46,8 @@ static void check_shape(const struct shape *s)
     struct mat a = mat_random(s->rows, s->k, s->k + check_rand() % 5);
     struct mat w = mat_random(s->panels * s->k, PANEL, PANEL);
     struct mat bias = mat_random(1, cols, cols);
-    struct mat residual = mat_random(s->rows, cols, cols + check_rand() % 5);
+    struct mat residual =
+        mat_random(s->rows, cols, cols + 5 + check_rand() % 5);
     struct mat c = mat_new(s->rows, cols, cols + check_rand() % 5);
     if (s->in_place)
         for (size_t r = 0; r < s->rows; r++)
