@@ -149,6 +149,7 @@ static void on_gone(void *ctx, const struct world_exit *how)
     log_info("manager: %s[%llu] %s: %s", c->role->label,
              (unsigned long long)c->id, model_name(c), how->text);
     c->role->gone(c, how);
+    core_leave(m, c->model);
     free(c);
     core_settle(m);
 }
@@ -187,6 +188,7 @@ int child_open(struct manager *m, const struct child_role *role, void *owner,
         return -err->code;
     }
     list_add(&m->children, &c->link);
+    core_enter(m, model);
     *ret = c;
     arm(c, (uint64_t)HELLO_LIMIT_S * CORE_SECOND_NS);
     greet(c, memory);
