@@ -22,8 +22,8 @@ static int param_dimensions(struct request *r, const struct value *v,
                             struct err *err)
 {
     int dim = r->p->embedder.dim;
-    if (v->kind != VALUE_INT || v->i < 1)
-        return param_wrong(v, "a positive number", err);
+    if (v->kind != VALUE_INT)
+        return param_wrong(v, "a whole number", err);
     if (v->i != dim)
         return err_set(err, E_UNSUPPORTED_OPTION,
                        "dimensions is %lld, but this model makes vectors of %d "

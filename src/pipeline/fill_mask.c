@@ -25,8 +25,11 @@ static void defaults(struct request *r)
 static int param_top_k(struct request *r, const struct value *v,
                        struct err *err)
 {
-    if (v->kind != VALUE_INT || v->i < 1)
-        return param_wrong(v, "a positive number", err);
+    if (v->kind != VALUE_INT)
+        return param_wrong(v, "a whole number", err);
+    if (v->i < 1)
+        return err_set(err, E_INVALID_REQUEST, "top_k is %lld; it starts at 1",
+                       (long long)v->i);
     int vocab = r->p->info.engine.vocab;
     r->top_k = (uint32_t)(v->i < vocab ? v->i : vocab);
     return 0;

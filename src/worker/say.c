@@ -1,6 +1,7 @@
 /* worker/say.c - frames to the daemon. */
 #include "base/clock.h"
 #include "worker/worker.h"
+#include <ctype.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -114,6 +115,16 @@ void say_progress(struct worker *w, const char *phase, uint64_t done,
     end_small(w, &m);
 }
 
+/* As LOAD writes them: "f32" for the file's "F32". */
+static void put_dtype(struct wire_map *m, const char *dtype)
+{
+    char low[16];
+    size_t n = 0;
+    for (; dtype[n] && n + 1 < sizeof(low); n++)
+        low[n] = (char)tolower((unsigned char)dtype[n]);
+    wire_ktext(m, "dtype", str_n(low, n));
+}
+
 void say_ready(struct worker *w, uint64_t load_ns)
 {
     const struct pipeline_info *info = pipeline_info(w->pipeline);
@@ -126,7 +137,7 @@ void say_ready(struct worker *w, uint64_t load_ns)
     wire_kuint(&m, "dim", info->dim);
     wire_kuint(&m, "max_tokens", info->max_tokens);
     wire_kuint(&m, "memory", worker_memory(w));
-    wire_kz(&m, "dtype", info->engine.dtype);
+    put_dtype(&m, info->engine.dtype);
     wire_kz(&m, "isa", info->engine.level);
     wire_kuint(&m, "load_ns", load_ns);
     put_limits(&m);
