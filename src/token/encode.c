@@ -240,7 +240,7 @@ int tokenizer_encode(const struct tokenizer *t, struct str a,
         r = encode_text(&run);
         n[1] = list->n - n[0];
     }
-    const struct token *const v[2] = {list->v, list->v + n[0]};
+    const struct token *const v[2] = {list->v, n[1] ? list->v + n[0] : NULL};
     if (!r && n[0] + n[1] > room) {
         e->truncated = true;
         if (b)

@@ -11,7 +11,8 @@
 #include "base/mem.h"
 #include <errno.h>
 
-enum { BLOCK = 256, OPEN_BLOCKS = 16, TRIES = 256, FREE = UINT32_MAX };
+enum { BLOCK = 256, OPEN_BLOCKS = 16, TRIES = 256 };
+#define FREE UINT32_MAX
 
 struct range {
     size_t lo, hi; /* keys [lo, hi) share depth bytes and lead to node */
