@@ -38,6 +38,26 @@ static size_t id_for(const struct added *a, const struct vocab *vocab,
     return known == TRIE_NONE ? a->next_id : (size_t)known;
 }
 
+static int keep(struct added *a, struct added_token t, size_t id,
+                struct vocab *vocab, const struct place *at, struct err *err)
+{
+    struct str taken = vocab_token(vocab, id);
+    if (id >= VOCAB_MAX || (taken.p && !str_eq(taken, t.content)))
+        return err_set(err, E_DAMAGED_FILE,
+                       "%s: there is no id for the added token \"%.*s\": %zu "
+                       "is taken or too large",
+                       at->file, STR_FMT(t.content), id);
+    t.id = (uint32_t)id;
+    char *copy = arena_str(&a->arena, t.content);
+    if (!copy || (!taken.p && vocab_put(vocab, t.content, id) < 0))
+        return out_of_memory(at, err);
+    t.content.p = copy;
+    a->token[a->n++] = t;
+    if (id >= a->next_id)
+        a->next_id = id + 1;
+    return 0;
+}
+
 static int read_token(struct added *a, struct json v, struct vocab *vocab,
                       const struct place *at, struct err *err)
 {
@@ -56,21 +76,39 @@ static int read_token(struct added *a, struct json v, struct vocab *vocab,
         return field_bad(at, "content", json_get(v, "content"),
                          "a string of 1 to 4096 bytes", err);
     size_t given = id_for(a, vocab, t.content);
-    struct str taken = vocab_token(vocab, given);
-    if ((size_t)id != given || (taken.p && !str_eq(taken, t.content)))
+    if ((size_t)id != given)
         return err_set(err, E_DAMAGED_FILE,
                        "%s: %s.id is %d, but by the rest of the file \"%.*s\" "
                        "has the id %zu",
                        at->file, at->path, (int)id, STR_FMT(t.content), given);
-    t.id = (uint32_t)id;
-    char *copy = arena_str(&a->arena, t.content);
-    if (!copy || (!taken.p && vocab_put(vocab, t.content, given) < 0))
-        return out_of_memory(at, err);
-    t.content.p = copy;
-    a->token[a->n++] = t;
-    if (given >= a->next_id)
-        a->next_id = given + 1;
-    return 0;
+    return keep(a, t, given, vocab, at, err);
+}
+
+/* The first of equal ones, and none that the list had. */
+static int add_extras(struct added *a, const struct added_token *extra,
+                      size_t n, struct vocab *vocab, const struct place *at,
+                      struct err *err)
+{
+    size_t listed = a->n;
+    struct trie known = {0};
+    struct trie_key *keys = mem_try(listed + n, sizeof(*keys));
+    for (size_t i = 0; keys && i < listed + n; i++)
+        keys[i] = (struct trie_key){i < listed ? a->token[i].content
+                                               : extra[i - listed].content,
+                                    (int32_t)i};
+    int r = keys ? trie_build(&known, keys, listed + n, NULL) : -ENOMEM;
+    if (r)
+        r = out_of_memory(at, err);
+    for (size_t i = 0; i < n && !r; i++) {
+        struct added_token t = extra[i];
+        if (trie_find(&known, t.content) != (int32_t)(listed + i) ||
+            t.content.n == 0 || t.content.n > VOCAB_TOKEN_BYTES_MAX)
+            continue;
+        r = keep(a, t, id_for(a, vocab, t.content), vocab, at, err);
+    }
+    trie_fini(&known);
+    free(keys);
+    return r;
 }
 
 /* The library lets special tokens win where two match alike. */
@@ -166,6 +204,7 @@ static int build(struct added *a, const struct chain *normalizer,
 }
 
 int added_open(struct added *a, struct json list, struct vocab *vocab,
+               const struct added_token *extra, size_t n_extra,
                const struct chain *normalizer, const struct place *at,
                struct err *err)
 {
@@ -176,7 +215,7 @@ int added_open(struct added *a, struct json list, struct vocab *vocab,
         return err_set(err, E_DAMAGED_FILE,
                        "%s: added_tokens has %zu tokens; at most %d are taken",
                        at->file, n, ADDED_MAX);
-    a->token = mem_try(n, sizeof(*a->token));
+    a->token = mem_try(n + n_extra, sizeof(*a->token));
     if (!a->token)
         return out_of_memory(at, err);
     int r = 0;
@@ -184,6 +223,8 @@ int added_open(struct added *a, struct json list, struct vocab *vocab,
         struct place in = place_in(at, "added_tokens", (int64_t)i++);
         r = read_token(a, it.value, vocab, &in, err);
     }
+    if (!r)
+        r = add_extras(a, extra, n_extra, vocab, at, err);
     return r ? r : build(a, normalizer, at, err);
 }
 

@@ -31,8 +31,10 @@ struct added {
 };
 
 /* Reads "added_tokens" (may be NONE), gives each its id as the library does and
- * puts those that are new into vocab. */
+ * puts those that are new into vocab; then extra[n_extra], which are not in the
+ * list, the first of equal ones. */
 int added_open(struct added *a, struct json list, struct vocab *vocab,
+               const struct added_token *extra, size_t n_extra,
                const struct chain *normalizer, const struct place *at,
                struct err *err) MUST_CHECK;
 void added_close(struct added *a);

@@ -30,10 +30,28 @@ int vocab_txt_describe(const struct vocab *vocab, struct json config,
  * roles, model_max_length, clean_up_tokenization_spaces. */
 int roles_read(struct tokenizer *t, struct json config, struct json map,
                struct err *err) MUST_CHECK;
-/* The content of a role's token: a string, or an object that has it; empty
- * where neither file names one. */
+/* A role's token, a string or an object that has it as "content"; NONE where
+ * neither file names one. special_tokens_map.json wins, unless
+ * tokenizer_config.json is of the kind that has added_tokens_decoder. */
+struct json role_token(struct json config, struct json map,
+                       enum token_role role, struct place *ret_at);
 int role_content(struct json config, struct json map, enum token_role role,
                  struct str *ret, struct err *err) MUST_CHECK;
 extern const char *const role_keys[TOKEN_ROLES]; /* "unk_token", ... */
+/* BERT's own names, for files that name none; NULL where it has none. */
+extern const char *const bert_tokens[TOKEN_ROLES];
+
+/* The tokens that the files beside tokenizer.json add: added_tokens_decoder or
+ * added_tokens.json, roles, additional_special_tokens; in the order in which
+ * transformers adds them, some of them twice. bert: not NULL for a class that
+ * has BERT's own names where the files have none; those that this vocabulary
+ * knows are taken. Their contents are the documents'; *ret is freed by the
+ * caller. */
+struct extras_files {
+    struct json config, map, added;
+};
+int extras_read(const struct extras_files *files, const struct vocab *bert,
+                struct added_token **ret, size_t *ret_n,
+                struct err *err) MUST_CHECK;
 
 #endif

@@ -9,36 +9,36 @@ const char *const role_keys[TOKEN_ROLES] = {
     [TOKEN_EOS] = "eos_token",
 };
 
-/* BERT's own names, for a WordPiece tokenizer whose files name none. */
-static const char *const bert_names[TOKEN_ROLES] = {
-    [TOKEN_CLS] = "[CLS]",
-    [TOKEN_SEP] = "[SEP]",
-    [TOKEN_PAD] = "[PAD]",
-    [TOKEN_MASK] = "[MASK]",
+const char *const bert_tokens[TOKEN_ROLES] = {
+    [TOKEN_UNK] = "[UNK]", [TOKEN_CLS] = "[CLS]",   [TOKEN_SEP] = "[SEP]",
+    [TOKEN_PAD] = "[PAD]", [TOKEN_MASK] = "[MASK]",
 };
 
-static int content_of(struct json object, const char *key,
-                      const struct place *at, struct str *ret, struct err *err)
+struct json role_token(struct json config, struct json map,
+                       enum token_role role, struct place *ret_at)
 {
-    struct json v = json_get(object, key);
-    if (json_type(v) == JSON_NONE || json_type(v) == JSON_NULL ||
-        json_to_str(v, ret))
-        return 0;
-    if (json_type(v) == JSON_OBJECT && json_to_str(json_get(v, "content"), ret))
-        return 0;
-    return field_bad(at, key, v, "a token, or an object with its content", err);
+    struct json in_map = json_get(map, role_keys[role]);
+    struct json decoder = json_get(config, "added_tokens_decoder");
+    bool modern = json_type(decoder) == JSON_OBJECT;
+    bool use_map = !modern && json_type(in_map) != JSON_NONE &&
+                   json_type(in_map) != JSON_NULL;
+    *ret_at = (struct place){.file = use_map ? "special_tokens_map.json"
+                                             : "tokenizer_config.json"};
+    struct json v = use_map ? in_map : json_get(config, role_keys[role]);
+    return json_type(v) == JSON_NULL ? (struct json){0} : v;
 }
 
 int role_content(struct json config, struct json map, enum token_role role,
                  struct str *ret, struct err *err)
 {
-    const struct place in_config = {.file = "tokenizer_config.json"};
-    const struct place in_map = {.file = "special_tokens_map.json"};
+    struct place at;
+    struct json v = role_token(config, map, role, &at);
     *ret = str_n(NULL, 0);
-    int r = content_of(config, role_keys[role], &in_config, ret, err);
-    if (!r && !ret->p)
-        r = content_of(map, role_keys[role], &in_map, ret, err);
-    return r;
+    if (json_type(v) == JSON_NONE || json_to_str(v, ret) ||
+        json_to_str(json_get(v, "content"), ret))
+        return 0;
+    return field_bad(&at, role_keys[role], v,
+                     "a token, or an object with its content", err);
 }
 
 static int read_role(struct tokenizer *t, struct json config, struct json map,
@@ -49,12 +49,12 @@ static int read_role(struct tokenizer *t, struct json config, struct json map,
     if (r)
         return r;
     bool wordpiece = !strcmp(t->model_type->name, "WordPiece");
-    if (!name.p && wordpiece && bert_names[role])
-        name = str_of(bert_names[role]);
+    if (!name.p && role == TOKEN_UNK)
+        t->role[role] = t->model_type->unknown(t->model);
+    else if (!name.p && wordpiece && bert_tokens[role])
+        name = str_of(bert_tokens[role]);
     if (name.p)
         t->role[role] = tokenizer_id(t, name);
-    else if (role == TOKEN_UNK)
-        t->role[role] = t->model_type->unknown(t->model);
     return 0;
 }
 

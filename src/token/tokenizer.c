@@ -82,10 +82,68 @@ static int open_chain(struct chain *c, const struct part_type *const *types,
     return chain_open(c, types, json_get(root, key), sequence, &at, err);
 }
 
-static int open_root(struct tokenizer *t, struct json root,
+/* transformers' class that takes tokenizer.json as it is; any other one of a
+ * WordPiece tokenizer is BERT's. */
+static bool generic(struct json config)
+{
+    struct str name;
+    return json_to_str(json_get(config, "tokenizer_class"), &name) &&
+           (str_is(name, "PreTrainedTokenizerFast") ||
+            str_is(name, "TokenizersBackend"));
+}
+
+/* transformers' BertTokenizer takes these from tokenizer_config.json even where
+ * tokenizer.json says otherwise; its generic class does not. */
+static int override(struct tokenizer *t, struct json config, struct err *err)
+{
+    const struct place at = {.file = "tokenizer_config.json"};
+    if (t->normalizer.n != 1 ||
+        t->normalizer.part[0].type != &bert_normalizer_type || generic(config))
+        return 0;
+    struct bert_normalizer *n = t->normalizer.part[0].self;
+    bool lower = n->lowercase;
+    int r =
+        field_bool(config, "do_lower_case", FIELD_OPTIONAL, &at, &lower, err);
+    if (json_type(json_get(config, "do_lower_case")) == JSON_BOOL)
+        n->lowercase = n->strip_accents = lower;
+    if (!r)
+        r = field_bool(config, "strip_accents", FIELD_OPTIONAL, &at,
+                       &n->strip_accents, err);
+    if (!r)
+        r = field_bool(config, "tokenize_chinese_chars", FIELD_OPTIONAL, &at,
+                       &n->handle_chinese_chars, err);
+    return r;
+}
+
+struct docs {
+    struct json_doc *tokenizer, *config, *map, *added;
+};
+
+static int open_added(struct tokenizer *t, const struct docs *d,
+                      const struct place *at, struct err *err)
+{
+    struct json list;
+    struct added_token *extra = NULL;
+    size_t n = 0;
+    int r = field_of(root_of(d->tokenizer), "added_tokens", JSON_ARRAY,
+                     FIELD_OPTIONAL, at, &list, err);
+    const struct extras_files files = {root_of(d->config), root_of(d->map),
+                                       root_of(d->added)};
+    bool bert =
+        !strcmp(t->model_type->name, "WordPiece") && !generic(files.config);
+    if (!r)
+        r = extras_read(&files, bert ? &t->vocab : NULL, &extra, &n, err);
+    if (!r)
+        r = added_open(&t->added, list, &t->vocab, extra, n, &t->normalizer, at,
+                       err);
+    free(extra);
+    return r;
+}
+
+static int open_root(struct tokenizer *t, const struct docs *d,
                      const struct place *at, struct err *err)
 {
-    struct json added;
+    struct json root = root_of(d->tokenizer);
     struct str version = str_of("1.0");
     int r = field_str(root, "version", FIELD_OPTIONAL, at, &version, err);
     if (!r && !str_is(version, "1.0"))
@@ -102,51 +160,21 @@ static int open_root(struct tokenizer *t, struct json root,
     if (!r)
         r = open_model(t, root, at, err);
     if (!r)
-        r = field_of(root, "added_tokens", JSON_ARRAY, FIELD_OPTIONAL, at,
-                     &added, err);
+        r = override(t, root_of(d->config), err);
     if (!r)
-        r = added_open(&t->added, added, &t->vocab, &t->normalizer, at, err);
+        r = open_added(t, d, at, err);
     struct place post = place_in(at, "post_processor", -1);
     return r ? r
              : postprocessor_open(&t->post, json_get(root, "post_processor"),
                                   &t->vocab, &post, err);
 }
 
-/* transformers' BertTokenizer takes these from tokenizer_config.json even where
- * tokenizer.json says otherwise; its generic class does not. */
-static int override(struct tokenizer *t, struct json config, struct err *err)
-{
-    const struct place at = {.file = "tokenizer_config.json"};
-    struct str class = {0};
-    int r =
-        field_str(config, "tokenizer_class", FIELD_OPTIONAL, &at, &class, err);
-    if (r || str_is(class, "PreTrainedTokenizerFast") ||
-        str_is(class, "TokenizersBackend") || t->normalizer.n != 1 ||
-        t->normalizer.part[0].type != &bert_normalizer_type)
-        return r;
-    struct bert_normalizer *n = t->normalizer.part[0].self;
-    bool lower = n->lowercase;
-    r = field_bool(config, "do_lower_case", FIELD_OPTIONAL, &at, &lower, err);
-    if (lower != n->lowercase)
-        n->lowercase = n->strip_accents = lower;
-    if (!r)
-        r = field_bool(config, "strip_accents", FIELD_OPTIONAL, &at,
-                       &n->strip_accents, err);
-    if (!r)
-        r = field_bool(config, "tokenize_chinese_chars", FIELD_OPTIONAL, &at,
-                       &n->handle_chinese_chars, err);
-    return r;
-}
-
-struct docs {
-    struct json_doc *tokenizer, *config, *map;
-};
-
 static void docs_fini(struct docs *d)
 {
     json_free(d->tokenizer);
     json_free(d->config);
     json_free(d->map);
+    json_free(d->added);
 }
 
 static int parse_all(struct docs *d, const struct tokenizer_files *f,
@@ -159,6 +187,8 @@ static int parse_all(struct docs *d, const struct tokenizer_files *f,
     if (!r)
         r = parse(&d->map, f->special_tokens_map_json,
                   "special_tokens_map.json", err);
+    if (!r)
+        r = parse(&d->added, f->added_tokens_json, "added_tokens.json", err);
     return r;
 }
 
@@ -198,9 +228,7 @@ int tokenizer_open(struct tokenizer **ret, const struct tokenizer_files *files,
         r = describe(t, &d, files->vocab_txt, err);
     }
     if (!r)
-        r = open_root(t, root_of(d.tokenizer), &at, err);
-    if (!r && !described)
-        r = override(t, root_of(d.config), err);
+        r = open_root(t, &d, &at, err);
     if (!r)
         r = roles_read(t, root_of(d.config), root_of(d.map), err);
     docs_fini(&d);

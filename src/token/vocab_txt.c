@@ -1,120 +1,26 @@
 /* token/vocab_txt.c - a BERT tokenizer without tokenizer.json.
  *
- * vocab.txt, tokenizer_config.json, special_tokens_map.json and
- * added_tokens.json are put into the words of tokenizer.json, so that there is
- * one way to open a tokenizer. The components are those of transformers'
- * BertTokenizer.
+ * What vocab.txt and tokenizer_config.json mean is put into the words of
+ * tokenizer.json, so that there is one way to open a tokenizer. The components
+ * are those of transformers' BertTokenizer.
  */
 #include "base/jsonw.h"
 #include "base/mem.h"
 #include "token/machine.h"
 
-struct listing {
-    struct jsonw *w;
-    const struct vocab *vocab;
-    struct json seen; /* tokenizer_config.json's added_tokens_decoder */
-    size_t next_id;   /* of the next token that vocab.txt lacks */
-};
-
-static size_t id_of(const struct vocab *vocab, struct str token,
-                    size_t otherwise)
+static size_t id_of(const struct vocab *vocab, struct str token)
 {
     int32_t id = trie_find(&vocab->trie, token);
-    return id == TRIE_NONE ? otherwise : (size_t)id;
+    return id == TRIE_NONE ? VOCAB_MAX : (size_t)id;
 }
 
-static void put_added(struct listing *l, struct str content, struct json flags,
-                      bool special)
-{
-    static const char *const keys[] = {"single_word", "lstrip", "rstrip",
-                                       "normalized"};
-    size_t id = id_of(l->vocab, content, l->next_id);
-    l->next_id += id == l->next_id;
-    jsonw_object(l->w);
-    jsonw_kuint(l->w, "id", id);
-    jsonw_kstr(l->w, "content", content);
-    jsonw_kbool(l->w, "special", special);
-    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
-        bool on = false;
-        json_to_bool(json_get(flags, keys[i]), &on);
-        jsonw_kbool(l->w, keys[i], on);
-    }
-    jsonw_end_object(l->w);
-}
-
-/* {"101": {"content": "[CLS]", "special": true, ...}, ...} */
-static int put_decoder(struct listing *l, struct err *err)
-{
-    const struct place at = {.file = "tokenizer_config.json",
-                             .path = "added_tokens_decoder"};
-    for (struct json_iter it = json_iter(l->seen); json_next(&it);) {
-        struct str content;
-        bool special = false;
-        if (!json_to_str(json_get(it.value, "content"), &content))
-            return field_bad(&at, "content", json_get(it.value, "content"),
-                             "a string", err);
-        json_to_bool(json_get(it.value, "special"), &special);
-        put_added(l, content, it.value, special);
-    }
-    return 0;
-}
-
-static bool listed(struct json decoder, struct str content)
-{
-    struct str s;
-    for (struct json_iter it = json_iter(decoder); json_next(&it);)
-        if (json_to_str(json_get(it.value, "content"), &s) &&
-            str_eq(s, content))
-            return true;
-    return false;
-}
-
-/* The roles' tokens, as the class names them where the files do not. */
+/* A role's token, as the class names it where the files do not. */
 static int bert_token(struct json config, struct json map, enum token_role role,
                       struct str *ret, struct err *err)
 {
-    static const char *const names[TOKEN_ROLES] = {
-        [TOKEN_UNK] = "[UNK]", [TOKEN_CLS] = "[CLS]",   [TOKEN_SEP] = "[SEP]",
-        [TOKEN_PAD] = "[PAD]", [TOKEN_MASK] = "[MASK]",
-    };
     int r = role_content(config, map, role, ret, err);
-    if (!r && !ret->p && names[role])
-        *ret = str_of(names[role]);
-    return r;
-}
-
-static int put_roles(struct listing *l, struct json config, struct json map,
-                     struct err *err)
-{
-    struct str done[TOKEN_ROLES];
-    int r = 0;
-    for (int i = 0; i < TOKEN_ROLES && !r; i++) {
-        enum token_role role = (enum token_role)i;
-        r = bert_token(config, map, role, &done[i], err);
-        bool again = !done[i].p || listed(l->seen, done[i]);
-        for (int k = 0; k < i && !again; k++)
-            again = str_eq(done[k], done[i]);
-        struct json flags = json_get(config, role_keys[role]);
-        if (!r && !again)
-            put_added(l, done[i], flags, true);
-    }
-    return r;
-}
-
-static int put_added_tokens(struct jsonw *w, const struct vocab *vocab,
-                            struct json config, struct json map,
-                            struct err *err)
-{
-    struct listing l = {.w = w,
-                        .vocab = vocab,
-                        .seen = json_get(config, "added_tokens_decoder"),
-                        .next_id = vocab->count};
-    jsonw_key(w, "added_tokens");
-    jsonw_array(w);
-    int r = put_decoder(&l, err);
-    if (!r)
-        r = put_roles(&l, config, map, err);
-    jsonw_end_array(w);
+    if (!r && !ret->p && bert_tokens[role])
+        *ret = str_of(bert_tokens[role]);
     return r;
 }
 
@@ -176,7 +82,7 @@ static void put_special(struct jsonw *w, struct str token,
     jsonw_object(w);
     jsonw_key(w, "ids");
     jsonw_array(w);
-    jsonw_uint(w, id_of(vocab, token, VOCAB_MAX));
+    jsonw_uint(w, id_of(vocab, token));
     jsonw_end_array(w);
     jsonw_end_object(w);
 }
@@ -232,9 +138,7 @@ int vocab_txt_describe(const struct vocab *vocab, struct json config,
 {
     struct jsonw w = jsonw_to(out);
     jsonw_object(&w);
-    int r = put_added_tokens(&w, vocab, config, map, err);
-    if (!r)
-        r = put_normalizer(&w, config, err);
+    int r = put_normalizer(&w, config, err);
     jsonw_key(&w, "pre_tokenizer");
     jsonw_object(&w);
     jsonw_kz(&w, "type", "BertPreTokenizer");

@@ -191,7 +191,7 @@ static void decodes_and_cleans_up(void **state)
     const uint32_t quoted[] = {10, 14, 16};
     struct tokenizer *t = open_json(WHOLE, NULL);
     decodes_to(t, ids, 7, false, "[CLS] unable, the [SEP]");
-    decodes_to(t, ids, 7, true, "[CLS] unable, the"); /* only [SEP] is listed */
+    decodes_to(t, ids, 7, true, "unable, the");
     decodes_to(t, ids, 0, true, "");
     decodes_to(t, quoted, 3, true, "i ' a");
     tokenizer_close(t);
@@ -210,6 +210,29 @@ static void config_overrides_the_normalizer_of_bert_classes(void **state)
                          "\"PreTrainedTokenizerFast\"}");
     ENCODES(t, "The the", 0, 8, 8);
     tokenizer_close(t);
+}
+
+static void adds_what_the_files_beside_it_name(void **state)
+{
+    (void)state;
+    struct tokenizer *t = NULL;
+    struct err err;
+    struct tokenizer_files f = {
+        .tokenizer_json = str_of(WHOLE),
+        .tokenizer_config_json =
+            str_of("{\"additional_special_tokens\":[\"<x>\",\"the\"]}"),
+        .special_tokens_map_json =
+            str_of("{\"pad_token\":{\"content\":\"<p>\",\"lstrip\":true}}"),
+        .added_tokens_json = str_of("{\"<b>\":22,\"<a>\":21}")};
+    assert_int_equal(tokenizer_open(&t, &f, &err), 0);
+    ENCODES(t, "<a><b>a <p><x>", 0, 21, 22, 16, 23, 24);
+    assert_int_equal(tokenizer_role(t, TOKEN_PAD), 23);
+    const uint32_t ids[] = {21, 8, 24, 2, 20};
+    decodes_to(t, ids, 5, true, "<a>"); /* NEW is listed as special */
+    tokenizer_close(t);
+    f.added_tokens_json = str_of("{\"<a>\":\"21\"}");
+    assert_int_equal(tokenizer_open(&t, &f, &err), -E_DAMAGED_FILE);
+    assert_non_null(strstr(err.msg, "added_tokens.json: a token is \"21\""));
 }
 
 static void knows_the_roles_and_the_length(void **state)
@@ -466,6 +489,7 @@ int main(void)
         cmocka_unit_test(cuts_the_longer_text_of_a_pair_first),
         cmocka_unit_test(decodes_and_cleans_up),
         cmocka_unit_test(config_overrides_the_normalizer_of_bert_classes),
+        cmocka_unit_test(adds_what_the_files_beside_it_name),
         cmocka_unit_test(knows_the_roles_and_the_length),
         cmocka_unit_test(vocab_txt_makes_the_same_tokenizer),
         cmocka_unit_test(refuses_what_is_damaged_by_name),
