@@ -4,7 +4,7 @@ import re
 
 import source
 
-PATH = re.compile(r"`((?:[\w.-]+/)+[\w.-]+\.(?:c|h|cc|py|def|md|sh|json|yaml))`")
+PATH = re.compile(r"`((?:[a-z_][\w.-]*/)+[\w.-]+\.(?:c|h|cc|py|def|md|sh|json|yaml))`")
 LINK = re.compile(r"\[[^\]]*\]\((?!\w+:|#)([^)#\s]+)")
 
 

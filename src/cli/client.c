@@ -256,6 +256,8 @@ static int transfer_run(struct client *c, struct transfer *t, const char *url,
     curl_multi_add_handle(c->multi, t->easy);
     int r = t->request->interruptible ? drive_interruptible(c, &result)
                                       : drive(c, -1, &result);
+    if (r == 0 && !t->decided)
+        decide(t); /* no byte came */
     curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, ret_status);
     curl_multi_remove_handle(c->multi, t->easy);
     curl_slist_free_all(headers);

@@ -9,7 +9,7 @@ enum {
     REDRAW_NS = 100 * 1000 * 1000,
     PLAIN_S = 5,
     GAP = 2,
-    BAR_MIN = 10, /* a narrower bar says nothing */
+    BAR_MIN = 8, /* a narrower bar says nothing */
     BAR_MOST = 40,
     BAR_ENDS = GAP + 2, /* brackets, and what is between it and the label */
 };
@@ -50,21 +50,42 @@ static int percent(const struct progress *p)
                : (int)((double)p->done * 100 / (double)p->total);
 }
 
-/* " 45 %  41.2 of 90.9 MB  12.3 MB/s  4 s left" */
-static int numbers(const struct progress *p, char *out, size_t size)
+/* "4:05", "1:02:03". */
+static char *clock_left(char *buf, uint64_t s)
 {
-    char done[HUMAN_TEXT], total[HUMAN_TEXT], speed[HUMAN_TEXT],
-        left[HUMAN_TEXT], more[3 * HUMAN_TEXT] = "";
+    unsigned long long h = s / 3600, m = s / 60 % 60;
+    if (h)
+        snprintf(buf, HUMAN_TEXT, "%llu:%02llu:%02d", h, m, (int)(s % 60));
+    else
+        snprintf(buf, HUMAN_TEXT, "%llu:%02d", m, (int)(s % 60));
+    return buf;
+}
+
+/* "41.2/90.9 MB": the unit once where it is the same. */
+static void amounts(const struct progress *p, char *out, size_t size)
+{
+    char done[HUMAN_TEXT], total[HUMAN_TEXT];
     human_bytes(done, p->done);
     human_bytes(total, p->total);
-    if (p->speed >= 1 && p->done < p->total)
+    char *unit = strchr(done, ' ');
+    if (!strcmp(unit, strchr(total, ' ')))
+        *unit = 0;
+    snprintf(out, size, "%s/%s", done, total);
+}
+
+/* " 45 %  41.2/90.9 MB  12.3 MB/s  0:04 left" */
+static int numbers(const struct progress *p, char *out, size_t size)
+{
+    char amount[2 * HUMAN_TEXT], speed[HUMAN_TEXT], left[HUMAN_TEXT];
+    char more[3 * HUMAN_TEXT] = "";
+    amounts(p, amount, sizeof(amount));
+    if (p->speed >= 1 && p->done < p->total) {
+        double s = (double)(p->total - p->done) / p->speed;
         snprintf(more, sizeof(more), "  %s/s  %s left",
                  human_bytes(speed, (uint64_t)p->speed),
-                 human_span(
-                     left, (uint64_t)((double)(p->total - p->done) / p->speed) *
-                               1000));
-    return snprintf(out, size, "%3d %%  %s of %s%s", percent(p), done, total,
-                    more);
+                 clock_left(left, s < 1e9 ? (uint64_t)s : 1000000000));
+    }
+    return snprintf(out, size, "%3d %%  %s%s", percent(p), amount, more);
 }
 
 static size_t bar(const struct progress *p, size_t cells, char *out)
@@ -123,10 +144,7 @@ static void say(struct progress *p)
 {
     char text[PROGRESS_LINE / 2];
     numbers(p, text, sizeof(text));
-    if (p->total)
-        fprintf(p->out, "%s: %s\n", p->label, text + strspn(text, " "));
-    else
-        fprintf(p->out, "%s\n", p->label);
+    fprintf(p->out, "%s: %s\n", p->label, text + strspn(text, " "));
     fflush(p->out);
 }
 
@@ -146,7 +164,7 @@ void progress_update(struct progress *p, struct str label, uint64_t done,
     bool first = !p->shown_ns;
     if (p->terminal && (first || anew || since >= REDRAW_NS || done == total))
         draw(p);
-    else if (!p->terminal && (first || since >= PLAIN_S * SECOND_NS))
+    else if (!p->terminal && total && (first || since >= PLAIN_S * SECOND_NS))
         say(p);
     else
         return;

@@ -1,7 +1,8 @@
 /* cli/progress.h - how far a pull is.
  *
  * On a terminal one line that is redrawn in place: a bar, bytes, smoothed
- * speed, time left. Elsewhere a plain line now and then. Times are passed in.
+ * speed, time left. Elsewhere a plain line now and then, once there are
+ * numbers. Times are passed in.
  */
 #ifndef CLI_PROGRESS_H
 #define CLI_PROGRESS_H

@@ -17,7 +17,7 @@ import time
 import fcntl
 import pytest
 
-from daemon import BUILD
+from daemon import BUILD, until
 
 BERTH = BUILD / "berth"
 NAME = "org/model-1"
@@ -353,6 +353,8 @@ def test_logs(fake, berth):
     fake.routes[f"GET /berth/logs?model={NAME}"] = lambda h, _: h.reply(200, b"one\n", "text/plain")
     fake.routes[f"GET /berth/logs?model={NAME}&follow=1"] = stream
     assert berth("logs", NAME).stdout == "one\n"
+    fake.routes[f"GET /berth/logs?model={NAME}"] = lambda h, _: h.reply(200, b"", "text/plain")
+    assert berth("logs", NAME).stdout == ""
     assert berth("logs", "-f", NAME).stdout == "one\ntwo ?[31m\tü\n"
 
 
@@ -382,7 +384,7 @@ def pull_stream(*events, end="done", value=MODEL, wait=None):
     return stream
 
 
-EVENTS = [event(1, reason="resolving"), event(2, reason="downloading", file="config.json", done=600),
+EVENTS = [event(1, reason="resolving", total=0), event(2, reason="downloading", file="config.json", done=600),
           event(3, reason="downloading", file="model.safetensors", done=45_450_000), event(4, reason="downloading", file="model.safetensors", done=TOTAL)]
 
 
@@ -391,7 +393,7 @@ def test_pull_in_a_pipe_prints_plain_lines(fake, berth):
     done = berth("pull", NAME)
     assert done.stdout == f"{NAME} is here: commit c9745ed1, 91.6 MB\n"
     # Four events within five seconds: one line, without anything that moves a cursor.
-    assert done.stderr.splitlines() == ["resolving: 0 %  0 B of 90.9 MB"]
+    assert done.stderr.splitlines() == ["config.json: 0 %  600 B/90.9 MB"]
     assert fake.bodies("POST /berth/pull") == [{"model": NAME, "stream": True}]
 
 
@@ -478,6 +480,11 @@ class Terminal:
             self.seen += data.decode()
         return self.seen
 
+    def prompt(self):
+        """Until berth reads keys: what is typed before is the terminal's own business."""
+        self.until("> ")
+        until(lambda: not termios.tcgetattr(self.master)[3] & termios.ICANON, what="a prompt that reads keys")
+
     def type(self, text):
         os.write(self.master, text.encode())
 
@@ -501,7 +508,7 @@ def test_a_bar_is_redrawn_on_a_terminal(fake, environment, columns):
     for line in drawn:
         assert line.endswith("\x1b[K") and len(line.removesuffix("\x1b[K")) < columns, line
     if columns == 80:
-        assert re.match(r"model\.safetensors  \[#+\]  100 %  90\.9 MB of 90\.9 MB", drawn[-1]), drawn
+        assert re.match(r"model\.safetensors  \[#+\]  100 %  90\.9/90\.9 MB", drawn[-1]), drawn
     # The bar is taken away before the result is printed.
     assert text.endswith(f"\r\x1b[K{NAME} is here: commit c9745ed1, 91.6 MB\r\n")
 
@@ -602,9 +609,11 @@ def test_run_loads_what_does_not_know_its_task_yet(inference, berth):
 
 def test_run_at_a_terminal_asks(inference, environment):
     terminal = Terminal("run", NAME, env=environment)
-    terminal.until("> ")
+    terminal.prompt()
     terminal.type("äbc\n")
     terminal.until("8 numbers, norm 3.2787")
+    terminal.until("...\r\n> ")
+    terminal.prompt()
     terminal.type("\x04")
     terminal.end(0)
     assert inference.bodies(f"POST /models/{NAME}") == [{"inputs": "äbc"}]
@@ -612,7 +621,7 @@ def test_run_at_a_terminal_asks(inference, environment):
 
 def test_ctrl_c_at_the_prompt_leaves_the_terminal_as_it_was(inference, environment):
     terminal = Terminal("run", NAME, env=environment)
-    terminal.until("> ")
+    terminal.prompt()
     terminal.type("\x03")
     assert terminal.process.wait(10) == -signal.SIGINT
     flags = termios.tcgetattr(terminal.master)[3]

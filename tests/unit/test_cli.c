@@ -174,10 +174,14 @@ static void a_line_fits_any_width(void **state)
         if (width >= 4)
             assert_non_null(strstr(line, "50 %"));
     }
-    progress_line(&p, 80, line);
-    assert_string_equal(line,
-                        "model.safetensors  [######......]   50 %  45.0 MB of "
-                        "90.0 MB  9.0 MB/s  5 s left");
+    progress_line(&p, 79, line);
+    assert_string_equal(line, "model.safetensors  [########........]   50 %  "
+                              "45.0/90.0 MB  9.0 MB/s  0:05 left");
+    p.done = 45000;
+    p.speed = 7000;
+    progress_line(&p, 79, line);
+    assert_string_equal(line, "model.safetensors  [..........]    0 %  45.0 "
+                              "kB/90.0 MB  7.0 kB/s  3:34:10 left");
 }
 
 /* One megabyte a second, ten a second from then on: the speed follows within a
@@ -221,11 +225,9 @@ static void where_there_is_no_terminal_a_line_comes_every_five_seconds(void **s)
                         12000000, S + i * S / 10);
     progress_end(&p);
     fclose(f);
-    assert_string_equal(text, "one: 0 %  0 B of 12.0 MB\n"
-                              "one: 41 %  5.0 MB of 12.0 MB  1.0 MB/s  7 s "
-                              "left\n"
-                              "two: 83 %  10.0 MB of 12.0 MB  1.0 MB/s  2 s "
-                              "left\n");
+    assert_string_equal(text, "one: 0 %  0 B/12.0 MB\n"
+                              "one: 41 %  5.0/12.0 MB  1.0 MB/s  0:07 left\n"
+                              "two: 83 %  10.0/12.0 MB  1.0 MB/s  0:02 left\n");
     free(text);
 }
 
