@@ -1,17 +1,18 @@
 /* arch/bert.c - BERT: learned positions and token types, post-norm blocks. */
 #include "arch/family.h"
+#include "model/damage.h"
 
 static void check_bert(const struct config *c, struct problems *problems)
 {
     struct str kind;
+    char text[DAMAGE_VALUE];
     bool decoder = false;
     struct json position = config_get(c, "position_embedding_type");
     if (json_type(position) != JSON_NONE &&
         !(json_to_str(position, &kind) && str_is(kind, "absolute")))
         problem_add(problems, "position_embedding_type",
-                    "%s asks for positions other than 'absolute', which this "
-                    "engine does not compute",
-                    c->file);
+                    "%s asks for %s, this engine computes 'absolute' alone",
+                    c->file, damage_value(position, text));
     json_to_bool(config_get(c, "is_decoder"), &decoder);
     if (decoder)
         problem_add(problems, "is_decoder",

@@ -107,11 +107,12 @@ static int read_dims(struct compiler *c)
         return r;
     if (hidden % heads || hidden / heads > HEAD_DIM_MAX)
         return damage_set(c->err,
-                          "%s: %.*s is %lld, which %lld heads do not divide "
+                          "%s: %.*s is %lld, which does not divide %.*s, %lld, "
                           "into parts of at most %d",
-                          c->config->file, (int)strcspn(keys->hidden, "|"),
-                          keys->hidden, (long long)hidden, (long long)heads,
-                          HEAD_DIM_MAX);
+                          c->config->file, (int)strcspn(keys->heads, "|"),
+                          keys->heads, (long long)heads,
+                          (int)strcspn(keys->hidden, "|"), keys->hidden,
+                          (long long)hidden, HEAD_DIM_MAX);
     p->hidden = (size_t)hidden;
     p->layers = (size_t)layers;
     p->heads = (size_t)heads;

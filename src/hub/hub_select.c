@@ -232,7 +232,7 @@ int hub_select(const struct hub_entry *files, size_t n, bool *take,
         bool in_module;
         struct str s = local_name(files[i].name, &in_module);
         take[i] = is_plain_file(s) || is_weights(s, in_module, form);
-        if (form != WEIGHTS_SHARDS && str_ends(s, ".safetensors.index.json"))
+        if (form == WEIGHTS_ONE && str_ends(s, ".safetensors.index.json"))
             take[i] = false;
     }
     if (form == WEIGHTS_GGUF)

@@ -63,26 +63,6 @@ struct json config_get(const struct config *c, const char *keys)
     return look_up(c, keys, &key);
 }
 
-/* What the value looks like, for a sentence. */
-static const char *value_text(struct json v, char *buf)
-{
-    struct str s;
-    double d;
-    int64_t i;
-    bool b;
-    if (json_to_str(v, &s))
-        snprintf(buf, CONFIG_TEXT, "'%.*s'", s.n > 60 ? 60 : (int)s.n, s.p);
-    else if (json_to_int(v, INT64_MIN, INT64_MAX, &i))
-        snprintf(buf, CONFIG_TEXT, "%" PRId64, i);
-    else if (json_to_double(v, &d))
-        snprintf(buf, CONFIG_TEXT, "%g", d);
-    else if (json_to_bool(v, &b))
-        snprintf(buf, CONFIG_TEXT, "%s", b ? "true" : "false");
-    else
-        snprintf(buf, CONFIG_TEXT, "%s", json_type_name(json_type(v)));
-    return buf;
-}
-
 static int missing(const struct config *c, struct str key, bool required,
                    struct err *err)
 {
@@ -95,7 +75,7 @@ int config_int(const struct config *c, const char *keys, bool required,
                int64_t min, int64_t max, int64_t *ret, struct err *err)
 {
     struct str key;
-    char text[CONFIG_TEXT];
+    char text[DAMAGE_VALUE];
     struct json v = look_up(c, keys, &key);
     if (json_type(v) == JSON_NONE)
         return missing(c, key, required, err);
@@ -103,7 +83,8 @@ int config_int(const struct config *c, const char *keys, bool required,
         return damage_set(err,
                           "%s: %.*s is %s; it must be a whole number from "
                           "%" PRId64 " to %" PRId64,
-                          c->file, STR_FMT(key), value_text(v, text), min, max);
+                          c->file, STR_FMT(key), damage_value(v, text), min,
+                          max);
     return 0;
 }
 
@@ -111,7 +92,7 @@ int config_number(const struct config *c, const char *keys, bool required,
                   double min, double max, double *ret, struct err *err)
 {
     struct str key;
-    char text[CONFIG_TEXT];
+    char text[DAMAGE_VALUE];
     double d;
     struct json v = look_up(c, keys, &key);
     if (json_type(v) == JSON_NONE)
@@ -120,7 +101,8 @@ int config_number(const struct config *c, const char *keys, bool required,
         return damage_set(err,
                           "%s: %.*s is %s; it must be a number above %g and "
                           "not above %g",
-                          c->file, STR_FMT(key), value_text(v, text), min, max);
+                          c->file, STR_FMT(key), damage_value(v, text), min,
+                          max);
     *ret = d;
     return 0;
 }
@@ -129,19 +111,19 @@ int config_bool(const struct config *c, const char *keys, bool *ret,
                 struct err *err)
 {
     struct str key;
-    char text[CONFIG_TEXT];
+    char text[DAMAGE_VALUE];
     struct json v = look_up(c, keys, &key);
     if (json_type(v) == JSON_NONE || json_to_bool(v, ret))
         return 0;
     return damage_set(err, "%s: %.*s is %s; it must be true or false", c->file,
-                      STR_FMT(key), value_text(v, text));
+                      STR_FMT(key), damage_value(v, text));
 }
 
 int config_text(const struct config *c, const char *keys, bool required,
                 char *buf, size_t size, struct err *err)
 {
     struct str key, s = {0};
-    char text[CONFIG_TEXT];
+    char text[DAMAGE_VALUE];
     buf[0] = 0;
     struct json v = look_up(c, keys, &key);
     if (json_type(v) == JSON_NONE)
@@ -150,6 +132,7 @@ int config_text(const struct config *c, const char *keys, bool required,
         return damage_set(err,
                           "%s: %.*s is %s; it must be a string of at most %zu "
                           "bytes",
-                          c->file, STR_FMT(key), value_text(v, text), size - 1);
+                          c->file, STR_FMT(key), damage_value(v, text),
+                          size - 1);
     return 0;
 }

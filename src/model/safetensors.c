@@ -121,11 +121,12 @@ static int parse_shape(struct tensor *t, struct json v, struct err *err)
         return damage_set(err, "shape has %zu dimensions; at most %d are known",
                           json_count(v), TENSOR_DIMS_MAX);
     size_t elements = 1;
+    char text[DAMAGE_VALUE];
     for (struct json_iter it = json_iter(v); json_next(&it);) {
         int64_t n;
         if (!json_to_int(it.value, 0, INT64_MAX, &n))
-            return damage_set(err, "shape[%d] is not a whole number >= 0",
-                              t->n_dims);
+            return damage_set(err, "shape[%d] is %s, not a whole number >= 0",
+                              t->n_dims, damage_value(it.value, text));
         t->shape[t->n_dims++] = (uint64_t)n;
         if (!size_mul(elements, (size_t)n, &elements))
             return damage_set(err, "the product of its shape overflows");
@@ -137,13 +138,15 @@ static int parse_shape(struct tensor *t, struct json v, struct err *err)
 static int parse_offsets(struct tensor *t, struct json v, struct err *err)
 {
     int64_t ends[2];
+    char text[DAMAGE_VALUE];
     int n = 0;
     if (json_type(v) != JSON_ARRAY || json_count(v) != 2)
         return damage_set(err, "data_offsets is not an array of two numbers");
     for (struct json_iter it = json_iter(v); json_next(&it); n++)
         if (!json_to_int(it.value, 0, INT64_MAX, &ends[n]))
             return damage_set(err,
-                              "data_offsets[%d] is not a whole number >= 0", n);
+                              "data_offsets[%d] is %s, not a whole number >= 0",
+                              n, damage_value(it.value, text));
     if (ends[1] < ends[0])
         return damage_set(err,
                           "data_offsets end at %" PRId64
@@ -266,12 +269,12 @@ static int check_layout(struct tensors *t, size_t first, uint64_t data_bytes,
     for (size_t i = 0; r == 0 && i < n; i++) {
         if (order[i]->offset != end)
             r = damage_set(err,
-                           "tensor '%.100s' begins at %" PRIu64
+                           "tensor '%.100s': data_offsets begin at %" PRIu64
                            " where the one before it ends at %" PRIu64,
                            order[i]->name, order[i]->offset, end);
         else if (order[i]->bytes > data_bytes - end)
             r = damage_set(err,
-                           "tensor '%.100s' ends at %" PRIu64
+                           "tensor '%.100s': data_offsets end at %" PRIu64
                            ", past the %" PRIu64 " bytes of data",
                            order[i]->name, order[i]->offset + order[i]->bytes,
                            data_bytes);

@@ -134,10 +134,12 @@ def cut(name, keep):
     return damage
 
 
-def sharded(shards):
+def sharded(shard):
+    """All tensors in the first of two shards, by the index; but one, which it says is in another file."""
     def damage(folder):
-        write_json(folder / INDEX, {"metadata": {}, "weight_map": shards})
-        (folder / WEIGHTS).unlink()
+        places = {name: "part-a.safetensors" for name, _ in shapes()}
+        write_json(folder / INDEX, {"metadata": {}, "weight_map": {**places, WORD: shard}})
+        (folder / WEIGHTS).rename(folder / "part-a.safetensors")
     return damage
 
 
@@ -175,8 +177,8 @@ CASES = [
     ("a missing tensor", header(lambda h: h.__setitem__("other", h.pop(WORD))), [WEIGHTS, "word_embeddings"]),
     ("a tensor of another shape than config.json says", config(intermediate_size=128), [WEIGHTS, "intermediate.dense.weight", "128"]),
     # The shards.
-    ("a shard that is not there", sharded({WORD: "model-00001-of-00001.safetensors"}), [INDEX, "model-00001-of-00001.safetensors"]),
-    ("a shard outside the folder", sharded({WORD: "../model.safetensors"}), [INDEX, "../model.safetensors"]),
+    ("a shard that is not there", sharded("part-b.safetensors"), [INDEX, "part-b.safetensors"]),
+    ("a shard outside the folder", sharded("../model.safetensors"), [INDEX, "../model.safetensors"]),
     ("only pickles", pickle_only, ["pytorch_model.bin", "safetensors"]),
     # config.json.
     ("config.json is no JSON", raw(CONFIG_FILE, "{'hidden_size': 32}"), [CONFIG_FILE]),
