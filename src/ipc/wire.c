@@ -377,15 +377,20 @@ void wire_put_uint(struct buf *out, uint64_t v)
         out->len += cbor_encode_uint(v, p, HEAD_MAX);
 }
 
+static void put_negint(struct buf *out, uint64_t v)
+{
+    unsigned char *p = head_room(out);
+    if (p)
+        out->len += cbor_encode_negint(v, p, HEAD_MAX);
+}
+
 void wire_put_int(struct buf *out, int64_t v)
 {
     if (v >= 0) {
         wire_put_uint(out, (uint64_t)v);
         return;
     }
-    unsigned char *p = head_room(out);
-    if (p)
-        out->len += cbor_encode_negint((uint64_t)(-1 - v), p, HEAD_MAX);
+    put_negint(out, (uint64_t)(-1 - v));
 }
 
 void wire_put_float(struct buf *out, double v)
@@ -439,6 +444,46 @@ void wire_put_map(struct buf *out, size_t n)
     unsigned char *p = head_room(out);
     if (p)
         out->len += cbor_encode_map_start(n, p, HEAD_MAX);
+}
+
+static void put_node(struct buf *out, const struct wire_node *v)
+{
+    switch (v->kind) {
+    case WIRE_NULL:
+        wire_put_null(out);
+        break;
+    case WIRE_BOOL:
+        wire_put_bool(out, v->u);
+        break;
+    case WIRE_UINT:
+        wire_put_uint(out, v->u);
+        break;
+    case WIRE_NEGINT:
+        put_negint(out, v->u);
+        break;
+    case WIRE_FLOAT:
+        wire_put_float(out, v->f);
+        break;
+    case WIRE_TEXT:
+        wire_put_text(out, v->s);
+        break;
+    case WIRE_BYTES:
+        wire_put_bytes(out, v->s);
+        break;
+    case WIRE_ARRAY:
+        wire_put_array(out, v->count);
+        break;
+    case WIRE_MAP:
+        wire_put_map(out, v->count);
+        break;
+    }
+}
+
+/* The nodes lie in the order in which CBOR writes them. */
+void wire_put_tree(struct buf *out, const struct wire_node *v)
+{
+    for (uint32_t i = 0; i < v->size; i++)
+        put_node(out, &v[i]);
 }
 
 struct wire_map wire_map_open(struct buf *out)

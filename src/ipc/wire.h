@@ -72,6 +72,7 @@ void wire_put_text(struct buf *out, struct str s); /* invalid UTF-8: failed */
 void wire_put_bytes(struct buf *out, struct str s);
 void wire_put_array(struct buf *out, size_t n); /* n values follow */
 void wire_put_map(struct buf *out, size_t n);   /* n keys and values follow */
+void wire_put_tree(struct buf *out, const struct wire_node *v);
 
 /* A map whose number of members (at most 23) is known at its end. */
 struct wire_map {

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "manager/deployment.h"
+#include "manager/record.h"
 #include "manager/registry.h"
 #include "manager/verification.h"
 
@@ -30,6 +31,20 @@ static void on_dropped(void *ctx, int code, const struct err *err)
     core_leave(m, NULL);
 }
 
+/* The inspector's answer, if it is this build's. */
+static void restore_plan(struct model *model)
+{
+    struct wire_node *nodes = mem_zero(WIRE_NODES_MAX, sizeof(*nodes));
+    struct str body = str_n(model->is.plan, model->is.plan_bytes);
+    struct err err;
+    if (body.p && !strcmp(model->is.plan_build, BERTH_VERSION) &&
+        (frame_body_read(FRAME_PLAN, body, nodes, WIRE_NODES_MAX, &err) < 0 ||
+         plan_read(&model->plan, nodes, model->m->config.threads, &err) < 0))
+        log_warn("manager: %s: its plan is asked for again: %s", model->name,
+                 err.msg);
+    free(nodes);
+}
+
 static void restore(struct manager *m, const struct world_start *start,
                     const struct store_model *s)
 {
@@ -46,6 +61,7 @@ static void restore(struct manager *m, const struct world_start *start,
         return;
     store_model_fini(&model->is);
     store_model_copy(&model->is, s);
+    restore_plan(model);
     model_move(model, MODEL_VERIFYING, "");
     model_move(model, MODEL_REGISTERED, "");
 }
@@ -131,6 +147,7 @@ static void on_start(void *ctx, struct world_start *start,
         if (model->declared && model->declared->preload && !m->draining)
             preload(model);
     }
+    record_missing(m);
     core_leave(m, NULL);
 }
 

@@ -68,7 +68,8 @@ struct model {
     struct list verify_waiters; /* called when it is no longer verifying */
     struct list remove_waiters;
     bool removes_all;
-    int busy; /* callbacks under way that refer to it */
+    bool surveyed; /* asked for its missing plan, once */
+    int busy;      /* callbacks under way that refer to it */
     struct log_ring log;
     char last_words[LOG_WORDS_MAX + 1];
 };

@@ -89,8 +89,8 @@ static uint64_t runtime_bytes(const struct wire_node *body, int threads)
     return need;
 }
 
-static int plan_read(struct plan *p, const struct wire_node *body, int threads,
-                     struct err *err)
+int plan_read(struct plan *p, const struct wire_node *body, int threads,
+              struct err *err)
 {
     uint64_t weights = wire_uint(body, "weights", 0),
              runtime = runtime_bytes(body, threads);

@@ -22,6 +22,10 @@ bool plan_has_task(const struct plan *p, const char *task);
 int plan_supported(const struct plan *p, const char *name,
                    struct err *err) MUST_CHECK;
 
+/* From a PLAN frame's body; threads: of a worker. */
+int plan_read(struct plan *p, const struct wire_node *body, int threads,
+              struct err *err) MUST_CHECK;
+
 /* plan NULL: err. The plan may be taken by zeroing it. */
 typedef void inspection_fn(void *ctx, struct plan *plan, const struct err *err);
 /* Asks an inspector about files, which stay the caller's. model (or NULL) is

@@ -4,10 +4,10 @@
  * opened here once, so that what is recorded is what a load will see.
  */
 #include "manager/pulls.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "manager/fetcher.h"
 #include "manager/files.h"
+#include "manager/record.h"
 #include "manager/registry.h"
 
 struct pull {
@@ -85,12 +85,9 @@ static void put_params(void *ctx, struct wire_map *params)
     wipe(p);
 }
 
-static void on_stored(void *ctx, int code, const struct err *err)
+static void on_recorded(void *ctx)
 {
-    struct pull *p = ctx;
-    if (code < 0)
-        log_warn("manager: %s is not remembered: %s", p->model->name, err->msg);
-    end(p, NULL);
+    end(ctx, NULL);
 }
 
 static void on_files(void *ctx, struct cache_files *files,
@@ -106,7 +103,7 @@ static void on_files(void *ctx, struct cache_files *files,
     files_record(files, &model->is);
     plan_fini(&model->plan);
     model->is.wall_ms = m->w->wall_ms(m->w->ctx);
-    m->w->put_model(m->w->ctx, &model->is, on_stored, p);
+    record_begin(model, files, on_recorded, p);
 }
 
 static void on_done(void *ctx, struct frame *done, const struct err *err)

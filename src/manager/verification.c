@@ -6,10 +6,10 @@
  * after they were opened differs from the record at the next load.
  */
 #include "manager/verification.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "manager/fetcher.h"
 #include "manager/files.h"
+#include "manager/record.h"
 
 static void next(struct manager *m);
 
@@ -40,12 +40,26 @@ static void end(struct model *model, const struct err *err)
         next(m);
 }
 
-static void on_stored(void *ctx, int code, const struct err *err)
+static void on_recorded(void *ctx)
+{
+    end(ctx, NULL);
+}
+
+/* Opened again for the inspector: berth-fetch had them for a while. */
+static void on_files_again(void *ctx, struct cache_files *files,
+                           const struct err *err)
 {
     struct model *model = ctx;
-    if (code < 0)
-        log_warn("manager: %s is not remembered: %s", model->name, err->msg);
-    end(model, NULL);
+    if (files)
+        record_begin(model, files, on_recorded, model);
+    else
+        end(model, err);
+}
+
+static void open_files(struct model *model, world_files_fn *done)
+{
+    struct world_place place = {model->is.id, model->is.commit, model->is.dir};
+    model->m->w->open_files(model->m->w->ctx, &place, done, model);
 }
 
 static void put_params(void *ctx, struct wire_map *params)
@@ -104,7 +118,7 @@ static void on_hashed(void *ctx, struct frame *done, const struct err *err)
         end(model, &wrong);
     } else {
         model->is.wall_ms = m->w->wall_ms(m->w->ctx);
-        m->w->put_model(m->w->ctx, &model->is, on_stored, model);
+        open_files(model, on_files_again);
     }
 }
 
@@ -131,11 +145,10 @@ static void next(struct manager *m)
     if (m->verifying || list_empty(&m->verifies))
         return;
     struct model *model = list_of(m->verifies.next, struct model, verify_link);
-    struct world_place place = {model->is.id, model->is.commit, model->is.dir};
     list_del(&model->verify_link);
     m->verifying = model;
     core_enter(m, model);
-    m->w->open_files(m->w->ctx, &place, on_files, model);
+    open_files(model, on_files);
 }
 
 void verification_start(struct model *model, bool first)

@@ -25,7 +25,8 @@ static const char *const migrations[] = {
     "CREATE TABLE model ("
     " id TEXT NOT NULL, revision TEXT NOT NULL, commit_id TEXT NOT NULL,"
     " origin TEXT NOT NULL, dir TEXT NOT NULL, bytes INTEGER NOT NULL,"
-    " wall_ms INTEGER NOT NULL, PRIMARY KEY (id, revision)) STRICT;"
+    " wall_ms INTEGER NOT NULL, plan BLOB, plan_build TEXT NOT NULL,"
+    " PRIMARY KEY (id, revision)) STRICT;"
     "CREATE TABLE file ("
     " id TEXT NOT NULL, revision TEXT NOT NULL, name TEXT NOT NULL,"
     " size INTEGER NOT NULL, inode INTEGER NOT NULL, device INTEGER NOT NULL,"
@@ -56,6 +57,8 @@ void store_model_fini(struct store_model *m)
     free(m->commit);
     free(m->origin);
     free(m->dir);
+    free(m->plan);
+    free(m->plan_build);
     files_free(m->files, m->n_files);
     *m = (struct store_model){0};
 }
@@ -68,6 +71,9 @@ void store_model_copy(struct store_model *to, const struct store_model *from)
     to->commit = mem_strdup(from->commit);
     to->origin = mem_strdup(from->origin);
     to->dir = mem_strdup(from->dir);
+    to->plan =
+        from->plan ? mem_strndup(str_n(from->plan, from->plan_bytes)) : NULL;
+    to->plan_build = mem_strdup(from->plan_build ? from->plan_build : "");
     to->files = mem_zero(from->n_files + 1, sizeof(*to->files));
     for (size_t i = 0; i < from->n_files; i++) {
         to->files[i] = from->files[i];
@@ -318,12 +324,23 @@ static int read_files(struct store *s, struct store_model *m, struct err *err)
     return r == SQLITE_DONE ? 0 : failed(s, "cannot read", err);
 }
 
+static void read_plan(sqlite3_stmt *q, int i, struct store_model *m)
+{
+    const void *p = sqlite3_column_blob(q, i);
+    int n = sqlite3_column_bytes(q, i);
+    if (!p || n <= 0)
+        return;
+    m->plan = mem_strndup(str_n(p, (size_t)n));
+    m->plan_bytes = (size_t)n;
+}
+
 static int read_models(struct store *s, struct store_content *c,
                        struct err *err)
 {
     sqlite3_stmt *q =
         prepare(s,
-                "SELECT id, revision, commit_id, origin, dir, bytes, wall_ms"
+                "SELECT id, revision, commit_id, origin, dir, bytes, wall_ms,"
+                " plan_build, plan"
                 " FROM model ORDER BY id, revision",
                 NULL, 0, err);
     int r = q ? SQLITE_ROW : SQLITE_ERROR;
@@ -336,7 +353,9 @@ static int read_models(struct store *s, struct store_content *c,
                                  .origin = text(q, 3),
                                  .dir = text(q, 4),
                                  .bytes = number(q, 5),
-                                 .wall_ms = number(q, 6)};
+                                 .wall_ms = number(q, 6),
+                                 .plan_build = text(q, 7)};
+        read_plan(q, 8, &c->models[c->n_models - 1]);
     }
     int done = r == SQLITE_DONE ? 0 : failed(s, "cannot read", err);
     sqlite3_finalize(q);
@@ -379,12 +398,18 @@ static void bind_numbers(sqlite3_stmt *q, int first, const uint64_t *v, int n)
 static int put_row(struct store *s, const struct store_model *m,
                    struct err *err)
 {
-    const char *const texts[] = {m->id, m->revision, m->commit, m->origin,
-                                 m->dir};
+    const char *const texts[] = {m->id,     m->revision,
+                                 m->commit, m->origin,
+                                 m->dir,    m->plan_build ? m->plan_build : ""};
     const uint64_t numbers[] = {m->bytes, m->wall_ms};
     sqlite3_stmt *q = prepare(
-        s, "INSERT INTO model VALUES (?, ?, ?, ?, ?, ?, ?)", texts, 5, err);
-    bind_numbers(q, 6, numbers, 2);
+        s,
+        "INSERT INTO model (id, revision, commit_id, origin, dir, plan_build,"
+        " bytes, wall_ms, plan) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        texts, 6, err);
+    bind_numbers(q, 7, numbers, 2);
+    if (q && m->plan)
+        sqlite3_bind_blob64(q, 9, m->plan, m->plan_bytes, SQLITE_TRANSIENT);
     return step_done(s, q, err);
 }
 

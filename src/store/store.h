@@ -28,6 +28,9 @@ struct store_model {
     char *origin;        /* "pulled", "found", "added" */
     char *dir;           /* of an added folder, "" */
     uint64_t bytes, wall_ms;
+    char *plan; /* [plan_bytes] the inspector's answer, as its frame's body */
+    size_t plan_bytes;
+    char *plan_build;         /* the build that gave it; "" = none */
     struct store_file *files; /* [n_files] */
     size_t n_files;
 };

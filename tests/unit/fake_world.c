@@ -167,6 +167,9 @@ static void store_call(void *ctx, const char *what, const char *a,
 static void put_model(void *ctx, const struct store_model *m,
                       world_done_fn *done, void *done_ctx)
 {
+    struct fake *f = ctx;
+    store_model_fini(&f->stored);
+    store_model_copy(&f->stored, m);
     store_call(ctx, "put", m->id, m->revision, done, done_ctx);
 }
 
@@ -582,5 +585,6 @@ void fake_free(struct fake *f)
         if (f->cache[i].inode == 100)
             free((char *)(uintptr_t)f->cache[i].id);
     store_content_fini(&f->content);
+    store_model_fini(&f->stored);
     free(f);
 }

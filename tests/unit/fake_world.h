@@ -62,6 +62,7 @@ struct fake {
     struct fake_model cache[FAKE_MODELS_MAX];
     int n_cache;
     struct store_content content; /* what the store held at the start */
+    struct store_model stored;    /* what was put last */
     char log[8192]; /* what was asked of the store: "put ID REV;" ... */
     bool deaf_inspectors, deaf_workers, deaf_fetchers;
     bool refuses_spawn;

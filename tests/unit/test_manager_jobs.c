@@ -321,7 +321,11 @@ static void items_that_fail_leave_the_others_alone(void **state)
 static void what_a_model_cannot_do_is_refused_by_name(void **state)
 {
     (void)state;
-    struct rig *r = ready_rig(2);
+    struct rig *r = rig_new();
+    rig_know(r, RIG_MODEL, 1);
+    r->f->refuses_spawn = true; /* so that no inspector says it at the start */
+    rig_start(r);
+    r->f->refuses_spawn = false;
     struct asked early = {0}, late = {0};
     struct manager_job like = {.priority = 5, .task = "translation"};
     assert_int_equal(rig_try(r, &early, &like, 1, 10), 0); /* not yet known */

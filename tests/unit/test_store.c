@@ -87,6 +87,9 @@ static void what_was_put_is_there_after_a_restart(void **state)
     struct store_content c;
     assert_int_equal(store_put_model(h->s, &m, &h->err), 0);
     m.commit = z("beef");
+    m.plan = z("a\0b");
+    m.plan_bytes = 3;
+    m.plan_build = z("1.0");
     assert_int_equal(store_put_model(h->s, &m, &h->err), 0);
     assert_int_equal(store_put_alias(h->s, "mini", "org/model", &h->err), 0);
     assert_int_equal(store_put_alias(h->s, "old", "org/model", &h->err), 0);
@@ -95,6 +98,9 @@ static void what_was_put_is_there_after_a_restart(void **state)
     assert_int_equal(store_read(h->s, &c, &h->err), 0);
     assert_int_equal(c.n_models, 1);
     assert_string_equal(c.models[0].commit, "beef");
+    assert_int_equal(c.models[0].plan_bytes, 3);
+    assert_memory_equal(c.models[0].plan, "a\0b", 3);
+    assert_string_equal(c.models[0].plan_build, "1.0");
     assert_int_equal(c.models[0].n_files, 2);
     assert_string_equal(c.models[0].files[0].name, "1_Pooling/config.json");
     assert_string_equal(c.models[0].files[0].hash, "aa");
