@@ -212,7 +212,7 @@ static void refuses_what_does_not_fit_by_name(void **state)
         {"{\"model_type\":\"bert\",\"hidden_size\":32,\"num_hidden_layers\":2,"
          "\"vocab_size\":100,\"num_attention_heads\":5,\"intermediate_size\":"
          "64}",
-         "hidden_size is 32, which 5 heads do not divide"},
+         "num_attention_heads is 5, which does not divide hidden_size, 32"},
         {"{\"model_type\":\"bert\",\"hidden_size\":-1,\"num_hidden_layers\":2,"
          "\"vocab_size\":100,\"num_attention_heads\":5,\"intermediate_size\":"
          "64}",
