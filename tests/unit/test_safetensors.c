@@ -96,7 +96,8 @@ static const struct {
      "data_offsets[1] is 1e+30, not a whole number"},
     {A(F32 "\"shape\":[6],\"data_offsets\":[4,28]"), 28,
      "data_offsets begin at 4 where the one before it ends at 0"},
-    {A(F32 "\"shape\":[6]," AT), 23, "data_offsets end at 24, past the 23 bytes"},
+    {A(F32 "\"shape\":[6]," AT), 23,
+     "data_offsets end at 24, past the 23 bytes"},
     {A(F32 "\"shape\":[6]," AT), 25, "tensors end at 24 of 25 bytes"},
     {"{\"a\":{" F32 "\"shape\":[6]," AT "},\"b\":{" F32
      "\"shape\":[1],\"data_offsets\":[28,32]}}",
