@@ -66,11 +66,12 @@ static int no_daemon(const char *path, int code, struct err *err)
 static bool place(int i, const struct invocation *in, char *path)
 {
     const char *home = getenv("BERTH_HOME"), *state = getenv("XDG_STATE_HOME");
-    const char *user = getenv("HOME");
+    const char *user = getenv("HOME"), *named = in->option[OPTION_SOCKET];
     int n = -1;
-    if (in->option[OPTION_SOCKET])
-        n = i ? -1
-              : snprintf(path, FS_PATH_MAX, "%s", in->option[OPTION_SOCKET]);
+    if (!named)
+        named = getenv("BERTH_SOCKET");
+    if (named && *named)
+        n = i ? -1 : snprintf(path, FS_PATH_MAX, "%s", named);
     else if (home && *home)
         n = i ? -1 : snprintf(path, FS_PATH_MAX, "%s/berth.sock", home);
     else if (i == 0 && state && *state)

@@ -10,9 +10,9 @@
 
 struct client;
 
-/* Finds the socket: --socket, else BERTH_HOME, else the first of the user's
- * state folder and /run/berth where something listens. -ECONNREFUSED with a
- * sentence that says how to start a daemon. */
+/* Finds the socket: --socket, else BERTH_SOCKET, else BERTH_HOME, else the
+ * first of the user's state folder and /run/berth where something listens.
+ * -ECONNREFUSED with a sentence that says how to start a daemon. */
 int client_open(struct client **ret, const struct invocation *in,
                 struct err *err) MUST_CHECK;
 void client_close(struct client *c); /* NULL is fine */

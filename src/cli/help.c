@@ -125,7 +125,8 @@ void help_markdown(FILE *out)
           "standard error when it\nfailed, 2 when what was typed is not a "
           "command. All but `serve`, `help` and `completion`\ntalk to the "
           "daemon over its unix socket, which is looked for where `--socket` "
-          "says, in\n`BERTH_HOME`, in the user's state folder, and in "
+          "or `BERTH_SOCKET` says,\nin `BERTH_HOME`, in the user's state "
+          "folder, and in "
           "`/run/berth`.\n\n"
           "| variable | |\n|---|---|\n",
           out);

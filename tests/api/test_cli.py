@@ -209,6 +209,7 @@ def test_the_socket_is_looked_for_in_order(fake, berth, tmp_path):
     other.routes["GET /berth/models"] = {"models": [{**MODEL, "name": "other"}]}
     assert berth("ls", "-q").stdout == NAME + "\n"
     assert berth("ls", "-q", "--socket", str(tmp_path / "other.sock")).stdout == "other\n"
+    assert berth("ls", "-q", BERTH_SOCKET=str(tmp_path / "other.sock")).stdout == "other\n"
     state = tmp_path / "state" / "berth"
     state.mkdir(parents=True)
     os.link(tmp_path / "other.sock", state / "berth.sock")
