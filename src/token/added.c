@@ -262,10 +262,11 @@ static bool word_beside(struct str s, size_t from, size_t to)
     return unicode_is(cp, U_WORD);
 }
 
-static size_t spaces_before(struct str s, size_t at)
+/* Where the blanks before byte at begin, but not before stop. */
+static size_t spaces_before(struct str s, size_t at, size_t stop)
 {
     size_t from;
-    while (at > 0 && unicode_is(before(s, at, &from), U_SPACE))
+    while (at > stop && unicode_is(before(s, at, &from), U_SPACE))
         at = from;
     return at;
 }
@@ -306,23 +307,23 @@ int added_split(const struct added *a, const struct added_set *set,
     /* A match may begin inside the blanks that an rstrip token took before it;
      * like the library's, the pieces overlap then. */
     struct piece m;
-    size_t done = 0;
+    size_t done = 0, blanks = 0; /* blanks: the end of those taken last */
     int r = 0;
     for (size_t at = 0; set->n && !r && next_match(set, s, at, &m);) {
         const struct added_token *t = &a->token[m.id];
         at = m.to;
         if (t->single_word && word_beside(s, m.from, m.to))
             continue;
-        if (t->lstrip) {
-            size_t from = spaces_before(s, m.from);
-            m.from = from > done ? from : done;
-        }
+        if (t->lstrip)
+            m.from = m.from < done ? done : spaces_before(s, m.from, done);
+        if (t->rstrip && m.to > blanks)
+            blanks = spaces_after(s, m.to);
         if (t->rstrip)
-            m.to = spaces_after(s, m.to);
+            m.to = blanks;
         if (done < m.from)
             r = piece_add(out, (struct piece){done, m.from, -1});
         m.id = t->id;
-        if (!r)
+        if (!r && m.from < m.to)
             r = piece_add(out, m);
         done = m.to;
     }

@@ -39,8 +39,8 @@ int added_open(struct added *a, struct json list, struct vocab *vocab,
                struct err *err) MUST_CHECK;
 void added_close(struct added *a);
 
-/* Appends s's parts to out, in order; the empty ones too. from and to are bytes
- * of s. 0 or -ENOMEM. */
+/* Appends s's parts to out, in order. from and to are bytes of s. 0 or -ENOMEM.
+ */
 int added_split(const struct added *a, const struct added_set *set,
                 struct str s, struct piece_list *out) MUST_CHECK;
 

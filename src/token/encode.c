@@ -17,15 +17,20 @@ void encoding_fini(struct encoding *e)
     *e = (struct encoding){0};
 }
 
-/* One run over one text. */
+/* A byte of the text, and the number of the code point that begins there. */
+struct cursor {
+    size_t at;
+    uint32_t cp;
+};
+/* One run over one text. Pieces may overlap: where they begin and where they
+ * end have a cursor each, so that neither ever goes back far. */
 struct run {
     const struct tokenizer *t;
     struct token_work *w;
     struct str s;
     bool offsets;
     size_t limit; /* tokens beyond it are not needed */
-    size_t at;    /* a byte of s, and */
-    uint32_t cp;  /* the number of the code point that begins there */
+    struct cursor from, to;
 };
 
 static bool continues(char c)
@@ -33,15 +38,16 @@ static bool continues(char c)
     return ((unsigned char)c & 0xC0) == 0x80;
 }
 
-/* Moves the cursor; backwards only over blanks that two pieces share. */
-static void seek(struct run *run, size_t to)
+/* The number of the code point at a byte; 0 where nobody wants offsets. */
+static uint32_t seek(const struct run *run, struct cursor *c, size_t to)
 {
     if (!run->offsets)
-        return;
-    for (; run->at < to; run->at++)
-        run->cp += !continues(run->s.p[run->at]);
-    for (; run->at > to; run->at--)
-        run->cp -= !continues(run->s.p[run->at - 1]);
+        return 0;
+    for (; c->at < to; c->at++)
+        c->cp += !continues(run->s.p[c->at]);
+    for (; c->at > to; c->at--)
+        c->cp -= !continues(run->s.p[c->at - 1]);
+    return c->cp;
 }
 
 /* The model on one piece of the normalized text. */
@@ -62,12 +68,12 @@ static void encode_piece(const struct run *run, struct piece p)
     }
 }
 
-static int encode_general(struct run *run, struct str s)
+static int encode_general(const struct run *run, struct str s, uint32_t first)
 {
     const struct tokenizer *t = run->t;
     struct token_work *w = run->w;
     w->pieces.n = 0;
-    int r = text_set(&w->text, s, run->offsets, run->cp);
+    int r = text_set(&w->text, s, run->offsets, first);
     if (!r)
         r = chain_normalize(&t->normalizer, w);
     if (!r)
@@ -86,19 +92,17 @@ static int encode_raw(struct run *run, struct piece p)
 {
     struct token_list *out = &run->w->tokens;
     struct str s = str_n(run->s.p + p.from, p.to - p.from);
-    seek(run, p.from);
+    uint32_t first = seek(run, &run->from, p.from);
     if (p.id >= 0) {
-        size_t first = run->cp;
-        seek(run, p.to);
-        token_add(out, (uint32_t)p.id, first, run->cp);
+        token_add(out, (uint32_t)p.id, first, seek(run, &run->to, p.to));
         return 0;
     }
     size_t before = out->n;
     if (run->t->fused && bert_words_encode(run->t->fused, s, run->offsets,
-                                           run->cp, run->limit, run->w))
+                                           first, run->limit, run->w))
         return 0;
     out->n = before;
-    return encode_general(run, s);
+    return encode_general(run, s, first);
 }
 
 static int encode_text(struct run *run)
@@ -236,7 +240,7 @@ int tokenizer_encode(const struct tokenizer *t, struct str a,
     size_t n[2] = {list->n, 0};
     if (!r && b) {
         run.s = *b;
-        run.at = run.cp = 0;
+        run.from = run.to = (struct cursor){0};
         r = encode_text(&run);
         n[1] = list->n - n[0];
     }

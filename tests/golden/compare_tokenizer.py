@@ -75,7 +75,7 @@ def added_tokens():
             a("<l>", lstrip=True, normalized=False), a("<r>", rstrip=True, normalized=False),
             a("<lr>", lstrip=True, rstrip=True, normalized=False), a("Été", normalized=True),
             a("NORM", normalized=True, single_word=True), a(" z ", normalized=True, lstrip=True, rstrip=True),
-            a("\n", normalized=False), a("中中", normalized=True)]
+            a("\n", normalized=False), a("中中", normalized=True), a("\t", lstrip=True, rstrip=True, normalized=False)]
 
 
 def variants():
@@ -193,7 +193,7 @@ class Composer:
 
     def token(self):
         return self.r.choice(["[x]", "[x]y", "ab", "<l>", "<r>", "<lr>", "Été", "ÉTÉ", "ete", "NORM", "norm", " z ",
-                              "\n", "中中", "the", "don't", "abc"] + SPECIALS + SNIPPETS + ZWJ)
+                              "\n", "\t", " \t \t\n\t", "中中", "the", "don't", "abc"] + SPECIALS + SNIPPETS + ZWJ)
 
     def text(self):
         r = self.r
