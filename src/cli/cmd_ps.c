@@ -1,5 +1,4 @@
 /* cli/cmd_ps.c - berth ps. */
-#include "base/jsonw.h"
 #include "cli/ask.h"
 #include "cli/human.h"
 #include "cli/members.h"
@@ -16,7 +15,10 @@ static void row(struct table *t, struct json model, struct json instance)
     char reserved[HUMAN_TEXT], real[HUMAN_TEXT], age[HUMAN_TEXT];
     table_cell(t, field_str(model, "name"));
     table_cellf(t, "%llu", (unsigned long long)field_uint(instance, "pid"));
-    table_cell(t, field_str(instance, "state"));
+    table_cellf(t, "%.*s%s", STR_FMT(field_str(instance, "state")),
+                field_bool(json_get(instance, "sandbox"), "degraded")
+                    ? ", degraded"
+                    : "");
     table_cell(t, field_str(instance, "level"));
     table_cell(t, field_str(instance, "dtype"));
     table_text(t,
@@ -51,6 +53,8 @@ static void write_instance(struct jsonw *w, struct json model,
         jsonw_kstr(w, texts[i], field_str(instance, texts[i]));
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
         jsonw_kuint(w, numbers[i], field_uint(instance, numbers[i]));
+    jsonw_key(w, "sandbox");
+    write_flat(w, json_get(instance, "sandbox"));
     jsonw_end_object(w);
 }
 

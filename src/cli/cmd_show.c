@@ -87,6 +87,24 @@ static void instance_row(struct table *t, struct json i)
                 human_span(age, field_uint(i, "age_ms")));
 }
 
+/* What of the sandbox is in force, and what is not. */
+static void sandbox_row(struct table *t, struct json sandbox)
+{
+    struct buf text = BUF_MAX(4096);
+    const char *between = "";
+    for (struct json_iter it = json_iter(sandbox); json_next(&it);) {
+        bool there;
+        if (!json_to_bool(it.value, &there) || str_is(it.key, "degraded"))
+            continue;
+        buf_addf(&text, "%s%s%.*s", between, there ? "" : "no ",
+                 STR_FMT(it.key));
+        between = ", ";
+    }
+    text_row(t, field_bool(sandbox, "degraded") ? "degraded" : "sandbox",
+             buf_str(&text));
+    buf_fini(&text);
+}
+
 static void print_model(const struct invocation *in, struct json m)
 {
     (void)in;
@@ -96,8 +114,10 @@ static void print_model(const struct invocation *in, struct json m)
     what_it_is(&t, m);
     how_it_does(&t, m);
     for (struct json_iter i = json_iter(json_get(m, "instances"));
-         json_next(&i);)
+         json_next(&i);) {
         instance_row(&t, i.value);
+        sandbox_row(&t, json_get(i.value, "sandbox"));
+    }
     table_print(&t, stdout, 0);
     table_fini(&t);
 }

@@ -55,6 +55,35 @@ struct str field_state(struct json model)
                                                    : files;
 }
 
+static void write_scalar(struct jsonw *w, struct str key, struct json v)
+{
+    bool b;
+    int64_t i;
+    struct str s;
+    double d;
+    if (json_to_bool(v, &b)) {
+        jsonw_key_n(w, key);
+        jsonw_bool(w, b);
+    } else if (json_to_str(v, &s)) {
+        jsonw_key_n(w, key);
+        jsonw_str(w, s);
+    } else if (json_to_int(v, INT64_MIN, INT64_MAX, &i)) {
+        jsonw_key_n(w, key);
+        jsonw_int(w, i);
+    } else if (json_to_double(v, &d)) {
+        jsonw_key_n(w, key);
+        jsonw_double(w, d);
+    }
+}
+
+void write_flat(struct jsonw *w, struct json object)
+{
+    jsonw_object(w);
+    for (struct json_iter it = json_iter(object); json_next(&it);)
+        write_scalar(w, it.key, it.value);
+    jsonw_end_object(w);
+}
+
 void print_line(struct str text)
 {
     struct buf clean = BUF_MAX(LINE_MAX_BYTES);

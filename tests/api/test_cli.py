@@ -23,7 +23,8 @@ BERTH = BUILD / "berth"
 NAME = "org/model-1"
 INSTANCE = {"id": 3, "pid": 4242, "state": "ready", "backend": "native", "dtype": "f32", "device": "cpu",
             "level": "avx512", "why": "", "reserved_bytes": 200_000_000, "real_bytes": 120_000_000, "jobs": 2,
-            "age_ms": 65_000, "load_ms": 41, "sandbox": {"seccomp": True}, "extra": {}}
+            "age_ms": 65_000, "load_ms": 41, "sandbox": {"landlock": True, "landlock_abi": 7,
+            "seccomp": True, "degraded": False}, "extra": {}}
 MODEL = {"name": NAME, "revision": "main", "commit": "c9745ed1d9f207416be6d2e6f8de32d1f16199bf", "aliases": ["encoder"],
          "model_state": "registered", "state": "ready", "reason": "", "last_words": "", "origin": "pulled",
          "architecture": "BertModel", "model_type": "bert", "task": "feature-extraction",
@@ -284,7 +285,16 @@ def test_ps(fake, berth):
     assert re.split(r"  +", row) == [NAME, "4242", "ready", "avx512", "f32", "200.0 MB", "120.0 MB", "2", "1 min 5 s"]
     [instance] = json.loads(berth("ps", "--json").stdout)["instances"]
     assert instance["model"] == NAME
-    assert all(instance[k] == INSTANCE[k] for k in instance if k != "model")
+    assert instance == {"model": NAME, **{k: v for k, v in INSTANCE.items() if k != "extra"}}
+
+
+def test_a_weaker_sandbox_is_said(fake, berth):
+    assert re.search(r"^sandbox +landlock, seccomp$", berth("show", NAME).stdout, re.M)
+    weaker = {**INSTANCE, "sandbox": {"landlock": False, "seccomp": True, "degraded": True}}
+    fake.routes["GET /berth/models"] = {"models": [{**MODEL, "instances": [weaker]}]}
+    fake.routes[f"GET /berth/models/{NAME}"] = {**MODEL, "instances": [weaker]}
+    assert "ready, degraded" in berth("ps").stdout
+    assert re.search(r"^degraded +no landlock, seccomp$", berth("show", NAME).stdout, re.M)
 
 
 def test_show_and_status_say_what_matters(fake, berth):
