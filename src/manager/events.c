@@ -16,57 +16,86 @@ struct manager_subscription {
     bool gone; /* unsubscribed while events are being told */
 };
 
+struct event_name {
+    int refs;
+    char z[];
+};
+
+/* The whole ring is written to at once: the daemon's memory does not grow as
+ * it fills. */
 void events_init(struct events *ev)
 {
     *ev = (struct events){0};
     ev->ring = mem_zero(EVENTS_KEPT, sizeof(*ev->ring));
+    for (size_t i = 0; i < EVENTS_KEPT; i++)
+        ev->ring[i].e.type = "";
     list_init(&ev->listeners);
+}
+
+static void forget(struct event_kept *k)
+{
+    if (k->name && --k->name->refs == 0)
+        free(k->name);
+    free(k->strings);
+    *k = (struct event_kept){0};
 }
 
 void events_fini(struct events *ev)
 {
     for (size_t i = 0; i < EVENTS_KEPT; i++)
-        free(ev->ring[i].strings);
+        forget(&ev->ring[i]);
     free(ev->ring);
     while (!list_empty(&ev->listeners))
         events_unlisten(
             ev, list_of(ev->listeners.next, struct manager_subscription, link));
 }
 
-static const char *keep(char **at, const char *z)
+static struct event_name *name_of(const struct event_kept *before,
+                                  const char *model)
 {
-    size_t n = z ? strlen(z) : 0;
-    char *to = *at;
-    if (n)
-        memcpy(to, z, n);
-    to[n] = 0;
-    *at = to + n + 1;
-    return to;
+    struct event_name *name = before->name;
+    if (!name || strcmp(name->z, model)) {
+        size_t n = strlen(model) + 1;
+        name = mem_zero(1, sizeof(*name) + n);
+        memcpy(name->z, model, n);
+    }
+    name->refs++;
+    return name;
 }
 
-static size_t length(const char *z)
+static const char *or_empty(const char *z)
 {
-    return (z ? strlen(z) : 0) + 1;
+    return z ? z : "";
+}
+
+static void keep_strings(struct event_kept *k, const char *reason,
+                         const char *file)
+{
+    size_t n = strlen(reason) + 1, m = strlen(file) + 1;
+    k->e.reason = k->e.file = "";
+    if (n + m == 2)
+        return;
+    k->strings = mem_zero(n + m, 1);
+    memcpy(k->strings, reason, n);
+    memcpy(k->strings + n, file, m);
+    k->e.reason = k->strings;
+    k->e.file = k->strings + n;
 }
 
 void events_add(struct events *ev, const struct manager_event *e)
 {
     uint64_t seq = ++ev->last;
     struct event_kept *k = &ev->ring[seq % EVENTS_KEPT];
-    free(k->strings);
+    struct event_name *name =
+        name_of(&ev->ring[(seq - 1) % EVENTS_KEPT], or_empty(e->model));
+    forget(k);
     k->e = *e;
     k->e.seq = seq;
-    k->strings =
-        mem_zero(length(e->type) + length(e->model) + length(e->from) +
-                     length(e->to) + length(e->reason) + length(e->file),
-                 1);
-    char *at = k->strings;
-    k->e.type = keep(&at, e->type);
-    k->e.model = keep(&at, e->model);
-    k->e.from = keep(&at, e->from);
-    k->e.to = keep(&at, e->to);
-    k->e.reason = keep(&at, e->reason);
-    k->e.file = keep(&at, e->file);
+    k->name = name;
+    k->e.model = name->z;
+    k->e.from = or_empty(e->from);
+    k->e.to = or_empty(e->to);
+    keep_strings(k, or_empty(e->reason), or_empty(e->file));
 }
 
 static uint64_t oldest(const struct events *ev)

@@ -9,10 +9,12 @@
 
 enum { EVENTS_KEPT = 1024 };
 
-/* An event that owns its strings. */
+struct event_name; /* of a model, shared by the events in a row about it */
+
 struct event_kept {
     struct manager_event e;
-    char *strings; /* one block */
+    struct event_name *name;
+    char *strings; /* reason and file, in one block; NULL: both "" */
 };
 
 struct events {
@@ -24,7 +26,8 @@ struct events {
 
 void events_init(struct events *ev);
 void events_fini(struct events *ev);
-/* Numbers and keeps a copy. NULL strings become "". */
+/* Numbers and keeps a copy. NULL strings become ""; type, from and to must be
+ * literals. */
 void events_add(struct events *ev, const struct manager_event *e);
 /* Is there anything that a listener has not been told? */
 bool events_waiting(const struct events *ev);
