@@ -4,7 +4,10 @@
 #include "base/size.h"
 #include <assert.h>
 
-enum { DECODE_PANELS = 8 }; /* of the decoder that stay in the cache together */
+enum {
+    DECODE_PANELS = 8, /* of the decoder that stay in the cache together */
+    NARROW_ROWS = 12,  /* a member that has fewer takes columns, not rows */
+};
 
 /* One member's view of the pass. */
 struct member {
@@ -13,6 +16,7 @@ struct member {
     const struct kernels *k;
     struct work *own;
     const uint32_t *at; /* first row of each sequence: token_at, then row_at */
+    bool narrow;        /* the chain under way is shared out by columns */
     int i;
 };
 
@@ -51,13 +55,13 @@ static const float *weights(const struct member *m, size_t at)
     return m->p->machine->weights + at;
 }
 
-/* Row r of a buffer; the feed-forward buffer holds only the block from lo on.
- */
+/* Row r of a buffer. The feed-forward buffer is the leader's when all work on
+ * the same rows; else this member's, and holds only the block from lo on. */
 static float *row(const struct member *m, enum plan_buffer b, size_t r,
                   size_t lo)
 {
     size_t stride = m->plan->stride[b];
-    if (b == PLAN_FFN)
+    if (b == PLAN_FFN && !m->narrow)
         return m->own->buffers[b] + (r - lo) * stride;
     return m->p->buffers[b] + r * stride;
 }
@@ -165,16 +169,20 @@ each_sequence(const struct member *m, size_t first, struct span block,
     }
 }
 
+/* The panels [some.lo, some.hi) of the product, for the rows. */
 static void linear(const struct member *m, const struct op *op,
-                   struct span rows, size_t lo)
+                   struct span rows, size_t lo, struct span some)
 {
     const struct plan *plan = m->plan;
-    m->k->gemm_f32.run(
-        row(m, op->out, rows.lo, lo) + op->out_col, plan->stride[op->out],
-        row(m, op->in, rows.lo, lo), plan->stride[op->in], weights(m, op->w),
-        rows.hi - rows.lo, op->k, op->panels, weights(m, op->bias),
-        op->residual ? row(m, PLAN_X, rows.lo, lo) : NULL, plan->stride[PLAN_X],
-        op->act);
+    size_t column = some.lo * PANEL;
+    m->k->gemm_f32.run(row(m, op->out, rows.lo, lo) + op->out_col + column,
+                       plan->stride[op->out], row(m, op->in, rows.lo, lo),
+                       plan->stride[op->in], weights(m, op->w + column * op->k),
+                       rows.hi - rows.lo, op->k, some.hi - some.lo,
+                       weights(m, op->bias + column),
+                       op->residual ? row(m, PLAN_X, rows.lo, lo) + column
+                                    : NULL,
+                       plan->stride[PLAN_X], op->act);
 }
 
 static void norm(const struct member *m, const struct op *op, struct span rows,
@@ -186,13 +194,20 @@ static void norm(const struct member *m, const struct op *op, struct span rows,
                         weights(m, op->bias), m->plan->eps);
 }
 
+/* Without the rows that the operation is not for. */
+static struct span rows_of(const struct member *m, const struct op *op,
+                           struct span rows)
+{
+    if (op->head && rows.hi > m->at[m->p->n_logits])
+        rows.hi = m->at[m->p->n_logits];
+    return rows;
+}
+
 /* One operation that looks at one row at a time. */
 static void row_op(const struct member *m, const struct op *op,
                    struct span block)
 {
-    struct span rows = block;
-    if (op->head && rows.hi > m->at[m->p->n_logits])
-        rows.hi = m->at[m->p->n_logits];
+    struct span rows = rows_of(m, op, block);
     if (rows.lo >= rows.hi)
         return;
     switch (op->kind) {
@@ -200,7 +215,7 @@ static void row_op(const struct member *m, const struct op *op,
         each_sequence(m, 0, rows, embed_rows);
         break;
     case OP_LINEAR:
-        linear(m, op, rows, block.lo);
+        linear(m, op, rows, block.lo, (struct span){0, op->panels});
         break;
     case OP_NORM:
         norm(m, op, rows, block.lo);
@@ -221,9 +236,32 @@ static bool is_row_op(const struct op *op)
            op->kind != OP_DECODE;
 }
 
+/* The chain when there are too few rows to share out: weights are what takes
+ * time then, so each member takes its columns of a product, and all meet after
+ * each operation. */
+static void run_narrow(struct member *m, const struct op *op,
+                       const struct op *end)
+{
+    struct pass *p = m->p;
+    const struct span all = {0, m->at[p->n]};
+    m->narrow = true;
+    wait_for_others(p);
+    for (; op < end; op++) {
+        struct span rows = rows_of(m, op, all);
+        struct span some = share(op->panels, m->i, p->n_members);
+        if (op->kind != OP_LINEAR)
+            row_op(m, op, share(all.hi, m->i, p->n_members));
+        else if (rows.lo < rows.hi && some.lo < some.hi)
+            linear(m, op, rows, 0, some);
+        wait_for_others(p);
+        tick(m);
+    }
+    m->narrow = false;
+}
+
 /* This member's rows through the chain [op, end), a block at a time. */
-static void run_chain(struct member *m, const struct op *op,
-                      const struct op *end)
+static void run_rows(struct member *m, const struct op *op,
+                     const struct op *end)
 {
     struct span mine = share(m->at[m->p->n], m->i, m->p->n_members);
     size_t tile = (size_t)m->k->gemm_f32.tile_rows;
@@ -239,6 +277,16 @@ static void run_chain(struct member *m, const struct op *op,
             row_op(m, o, block);
         tick(m);
     }
+}
+
+static void run_chain(struct member *m, const struct op *op,
+                      const struct op *end)
+{
+    size_t rows = m->at[m->p->n], n = (size_t)m->p->n_members;
+    if (n > 1 && rows < n * NARROW_ROWS && rows <= m->plan->block_rows)
+        run_narrow(m, op, end);
+    else
+        run_rows(m, op, end);
 }
 
 /* All heads of a sequence, for the queries in rows. */

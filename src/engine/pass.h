@@ -36,7 +36,7 @@ struct pass {
     size_t n, n_logits;
     uint32_t token_at[PLAN_BATCH_TOKENS + 1]; /* first row of each sequence */
     uint32_t row_at[PLAN_BATCH_TOKENS + 1];   /* after OP_SELECT */
-    float *buffers[PLAN_BUFFERS]; /* all but PLAN_FFN, the leader's */
+    float *buffers[PLAN_BUFFERS];             /* the leader's */
     int n_members;
     struct barrier barrier;
     bool stop[2];       /* by phase: the leader's word at that meeting */

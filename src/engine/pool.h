@@ -12,8 +12,8 @@
 #include "engine/queue.h"
 
 enum {
-    POOL_SHARE_TOKENS = 12, /* each member of a shared pass has this many */
-    POOL_PAUSE_MS = 100,    /* without sharing, after a pass that only waited */
+    POOL_SHARE_TOKENS = 4, /* a shared pass has this many for each member */
+    POOL_PAUSE_MS = 100,   /* without sharing, after a pass that only waited */
     POOL_THREADS_MAX = 256,
 };
 
