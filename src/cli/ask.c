@@ -46,7 +46,7 @@ int ask_model(struct client *c, const char *name, struct reply *ret,
 {
     struct buf path = BUF_MAX(PATH_MAX_BYTES);
     buf_puts(&path, "/berth/models/");
-    client_escape(&path, name);
+    client_escape(&path, str_of(name));
     buf_putc(&path, 0);
     *ret = (struct reply){0};
     int r = path.failed

@@ -123,15 +123,16 @@ const char *client_socket(const struct client *c)
     return c->socket;
 }
 
-void client_escape(struct buf *out, const char *text)
+void client_escape(struct buf *out, struct str text)
 {
     static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                 "abcdefghijklmnopqrstuvwxyz0123456789-._~/@";
-    for (const char *s = text; *s; s++) {
-        if (strchr(plain, *s))
-            buf_putc(out, *s);
+    for (size_t i = 0; i < text.n; i++) {
+        char c = text.p[i];
+        if (c && strchr(plain, c))
+            buf_putc(out, c);
         else
-            buf_addf(out, "%%%02X", (unsigned char)*s);
+            buf_addf(out, "%%%02X", (unsigned char)c);
     }
 }
 

@@ -52,6 +52,6 @@ int client_post(struct client *c, const char *path, const struct buf *body,
 void reply_fini(struct reply *r);
 
 /* Adds text so that it stands for itself in a path ('/' stays). */
-void client_escape(struct buf *out, const char *text);
+void client_escape(struct buf *out, struct str text);
 
 #endif

@@ -31,7 +31,7 @@ static int print_piece(void *ctx, struct str bytes, struct err *err)
 static void write_path(struct buf *path, const struct invocation *in)
 {
     buf_puts(path, "/berth/logs?model=");
-    client_escape(path, in->args[0]);
+    client_escape(path, str_of(in->args[0]));
     buf_puts(path, in->option[OPTION_FOLLOW] ? "&follow=1" : "");
     buf_putc(path, 0);
 }

@@ -29,13 +29,18 @@ typedef int task_fn(struct run *run, struct err *err);
 
 /* ---- one question ------------------------------------------------------- */
 
+/* The model's own task has the model's address, another one its own. */
 static int post(struct run *run, const struct buf *body, struct reply *ret,
                 struct err *err)
 {
     struct buf path = BUF_MAX(4096);
     *ret = (struct reply){0};
     buf_puts(&path, "/models/");
-    client_escape(&path, run->name);
+    client_escape(&path, str_of(run->name));
+    if (!str_eq(field_str(json_root(run->model.doc), "task"), run->task)) {
+        buf_puts(&path, "/pipeline/");
+        client_escape(&path, run->task);
+    }
     buf_putc(&path, 0);
     int r = path.failed || body->failed
                 ? err_set(err, E_TOO_LARGE, "the request is too large")

@@ -126,7 +126,7 @@ int cmd_show(const struct invocation *in, struct err *err)
 {
     struct buf path = BUF_MAX(4096);
     buf_puts(&path, "/berth/models/");
-    client_escape(&path, in->args[0]);
+    client_escape(&path, str_of(in->args[0]));
     buf_putc(&path, 0);
     int r = path.failed
                 ? err_set(err, E2BIG, "the name of the model is too long")

@@ -566,6 +566,8 @@ def inference(fake):
                 "data": [{"object": "embedding", "index": i, "embedding": vector(t)} for i, t in enumerate(body["input"])]}
 
     fake.routes[f"POST /models/{NAME}"] = infer
+    for task in ("sentence-similarity", "feature-extraction"):
+        fake.routes[f"POST /models/{NAME}/pipeline/{task}"] = infer
     fake.routes["POST /v1/embeddings"] = embeddings
     return fake
 
@@ -607,6 +609,7 @@ def test_run_sentence_similarity(inference, berth):
 
 def test_run_another_task(inference, berth):
     assert "0.4000" in berth("run", NAME, "--task", "sentence-similarity", "source", "four").stdout
+    assert inference.asked[-1][0] == f"POST /models/{NAME}/pipeline/sentence-similarity"
     assert "it does feature-extraction, sentence-similarity" in berth("run", NAME, "--task", "chat", "x", code=1).stderr
     with_task(inference, "text-classification")
     assert json.loads(berth("run", NAME, "x").stdout) == [vector("x")]
