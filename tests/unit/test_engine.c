@@ -1,6 +1,8 @@
 #include "arch/recipe.h"
 #include "base/clock.h"
 #include "base/crew.h"
+#include "engine/load.h"
+#include "engine/pass.h"
 #include "engine/queue.h"
 #include "fault.h"
 #include "models.h"
@@ -277,6 +279,66 @@ static void a_cancelled_sequence_is_not_run(void **state)
     snapshot_fini(&s);
 }
 
+/* Cancels the sequence when the leader looks for the second time. */
+struct stopper {
+    struct engine_seq *seq;
+    int looks;
+};
+
+static void stop_at_the_second_look(void *ctx)
+{
+    struct stopper *s = ctx;
+    if (++s->looks == 2)
+        s->seq->state_ = SEQ_CANCELLED;
+}
+
+static void a_running_sequence_stops_between_two_layers(void **state)
+{
+    (void)state;
+    struct snapshot s = {0};
+    struct recipe r;
+    struct block weights, memory;
+    struct crew *crew;
+    struct err err;
+    put_golden(&s, "bert_odd");
+    assert_int_equal(recipe_open(&r, &s, false, &err), 0);
+    assert_int_equal(block_open(&weights, r.plan.weights, false, &err), 0);
+    assert_int_equal(block_open(&memory, plan_work(&r.plan), false, &err), 0);
+    assert_int_equal(crew_open(&crew, 1, &err), 0);
+    assert_int_equal(load_weights(weights.at, &r.plan, crew, NULL, NULL, &err),
+                     0);
+    struct machine machine = {.plan = &r.plan, .weights = weights.at};
+    kernels_init(&machine.kernels, 0);
+    static const uint32_t ids[2] = {1, 2};
+    float out[2 * 42] = {0};
+    struct engine_seq seq = {.ids = ids, .n = 2, .out = out};
+    struct engine_seq *seqs[1] = {&seq};
+    for (int cancel = 0; cancel <= 1; cancel++) {
+        struct stopper stopper = {.seq = &seq, .looks = cancel ? 0 : 100};
+        struct pass pass = {.machine = &machine,
+                            .n_members = 1,
+                            .between = stop_at_the_second_look,
+                            .ctx = &stopper};
+        struct work work = {.scratch = memory.at};
+        float *at = memory.at + plan_scratch(&r.plan);
+        for (int b = 0; b < PLAN_BUFFERS; b++) {
+            work.buffers[b] = pass.buffers[b] = at;
+            at += b == PLAN_QKV_A ? 0 : 8 * r.plan.stride[b];
+        }
+        out[0] = 0;
+        seq.state_ = SEQ_RUNNING;
+        pass_prepare(&pass, seqs, 1);
+        pass_run(&pass, 0, &work);
+        assert_int_equal(stopper.looks, cancel ? 2 : 103);
+        assert_int_equal(out[0] != 0, !cancel);
+    }
+    crew_close(crew);
+    block_close(&memory);
+    block_close(&weights);
+    recipe_fini(&r);
+    snapshot_fini(&s);
+}
+
 static void closing_answers_everything_once(void **state)
 {
     (void)state;
@@ -455,6 +517,7 @@ int main(void)
         cmocka_unit_test(token_types_count),
         cmocka_unit_test(bad_sequences_are_refused_by_name),
         cmocka_unit_test(a_cancelled_sequence_is_not_run),
+        cmocka_unit_test(a_running_sequence_stops_between_two_layers),
         cmocka_unit_test(closing_answers_everything_once),
         cmocka_unit_test(nothing_is_allocated_between_submit_and_done),
         cmocka_unit_test(counters_move_and_times_are_filled_in),
