@@ -92,16 +92,17 @@ static int wait_for(struct session *s, const bool *flag, const char *text,
                     struct err *err)
 {
     for (;;) {
+        if ((flag && *flag) || (text && text[0]))
+            return 1; /* it may have come along with the frame before */
+        if (s->gone || s->draining || s->cancelled)
+            return 0;
         struct pollfd p = {channel_fd(s->channel), POLLIN, 0};
         if (poll(&p, 1, -1) < 0 && errno != EINTR)
             return err_set(err, errno, "cannot wait for the daemon");
         int r = channel_read(s->channel, err);
         if (r < 0)
             return r;
-        if ((flag && *flag) || (text && text[0]))
-            return 1;
-        if (r == 0 || s->draining || s->cancelled)
-            return 0;
+        s->gone = r == 0;
     }
 }
 

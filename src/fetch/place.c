@@ -88,10 +88,8 @@ static bool still_named(int fd, int dir, const char *name)
            a.st_ino == b.st_ino && a.st_dev == b.st_dev;
 }
 
-int place_lock(struct place *p, const struct hub_hash *hash, struct err *err)
+static int take_lock(struct place *p, const char *name, struct err *err)
 {
-    char name[HUB_HEX_MAX + 8];
-    snprintf(name, sizeof(name), "%s.lock", hash->hex);
     for (int i = 0; i < LOCK_TRIES; i++) {
         int fd = openat(p->locks, name,
                         O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0664);
@@ -107,6 +105,18 @@ int place_lock(struct place *p, const struct hub_hash *hash, struct err *err)
             return cannot(err, -r, "lock a file of the cache");
     }
     return -EAGAIN;
+}
+
+int place_lock(struct place *p, const struct hub_hash *hash, struct err *err)
+{
+    char name[HUB_HEX_MAX + 8];
+    snprintf(name, sizeof(name), "%s.lock", hash->hex);
+    return take_lock(p, name, err);
+}
+
+int place_seat(struct place *p, struct err *err)
+{
+    return take_lock(p, "snapshots.lock", err);
 }
 
 int place_blob(struct place *p, const struct hub_hash *hash)
@@ -177,11 +187,10 @@ static bool links_to(int dir, const char *name, const char *target)
 static int link_in(int dir, const char *name, const char *target,
                    struct err *err)
 {
-    char tmp[32];
-    snprintf(tmp, sizeof(tmp), ".%d.link", (int)getpid());
+    static const char tmp[] = ".link"; /* whoever links holds place_seat() */
+    unlinkat(dir, tmp, 0);             /* left by one that was killed */
     if (links_to(dir, name, target))
         return 0;
-    unlinkat(dir, tmp, 0);
     if (symlinkat(target, dir, tmp) || renameat(dir, tmp, dir, name) ||
         fsync(dir))
         return cannot(err, errno, "link a file into the snapshot");
@@ -209,8 +218,7 @@ int place_link(struct place *p, const char *commit, struct str name,
 static int write_ref(int dir, const char *name, const char *commit,
                      struct err *err)
 {
-    char tmp[32];
-    snprintf(tmp, sizeof(tmp), ".%d.ref", (int)getpid());
+    static const char tmp[] = ".ref";
     unlinkat(dir, tmp, 0);
     int fd = openat(dir, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd < 0)

@@ -27,6 +27,9 @@ void place_close(struct place *p);
 int place_lock(struct place *p, const struct hub_hash *hash,
                struct err *err) MUST_CHECK;
 
+/* The same for the model's links and refs: held by whoever writes them. */
+int place_seat(struct place *p, struct err *err) MUST_CHECK;
+
 /* A blob for reading, or -ENOENT. */
 int place_blob(struct place *p, const struct hub_hash *hash) MUST_CHECK;
 /* Bytes of blobs/HASH or, with partial, of what is there of it; 0 = nothing. */
@@ -41,10 +44,10 @@ void place_drop_partial(struct place *p, const struct hub_hash *hash);
 int place_finish(struct place *p, const struct hub_hash *hash, int fd,
                  struct err *err) MUST_CHECK;
 
-/* snapshots/COMMIT/NAME -> the blob. */
+/* snapshots/COMMIT/NAME -> the blob. In the seat. */
 int place_link(struct place *p, const char *commit, struct str name,
                const struct hub_hash *hash, struct err *err) MUST_CHECK;
-/* refs/REVISION says commit. */
+/* refs/REVISION says commit. In the seat. */
 int place_ref(struct place *p, const char *revision, const char *commit,
               struct err *err) MUST_CHECK;
 

@@ -11,9 +11,10 @@
 #include "fetch/place.h"
 #include "fetch/result.h"
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
+#include <poll.h>
 #include <unistd.h>
+
+enum { SEAT_WAIT_MS = 50 };
 
 struct pull;
 
@@ -252,17 +253,34 @@ static int fetch_files(struct pull *p, struct net *net, struct err *err)
     return r;
 }
 
+/* The seat, as soon as nobody else has it: its descriptor. */
+static int wait_for_seat(struct pull *p, struct err *err)
+{
+    for (;;) {
+        int seat = place_seat(&p->place, err);
+        if (seat != -EAGAIN)
+            return seat;
+        struct pollfd daemon = {channel_fd(p->s->channel), POLLIN, 0};
+        poll(&daemon, 1, SEAT_WAIT_MS);
+        int r = session_tick(p->s, err);
+        if (r < 0)
+            return r;
+    }
+}
+
 static int place_files(struct pull *p, struct err *err)
 {
     const struct fetch_params *params = &p->s->params;
     const char *commit = p->listing.info.commit;
-    int r = 0;
     session_phase(p->s, "placing");
+    int seat = wait_for_seat(p, err), r = seat < 0 ? seat : 0;
     for (size_t i = 0; i < p->listing.n && r == 0; i++)
         r = place_link(&p->place, commit, p->listing.files[i].name,
                        &p->listing.files[i].hash, err);
     if (r == 0 && strcmp(params->name.revision, commit) != 0)
         r = place_ref(&p->place, params->name.revision, commit, err);
+    if (seat >= 0)
+        close(seat);
     return r;
 }
 

@@ -170,6 +170,7 @@ static void drop_empty(struct removal *m)
     for (size_t i = 0; i < ARRAY_LEN(folders); i++)
         unlinkat(m->place.repo, folders[i], AT_REMOVEDIR);
     unlinkat(m->place.cache, m->place.folder, AT_REMOVEDIR);
+    unlinkat(m->place.locks, "snapshots.lock", 0);
     snprintf(locks, sizeof(locks), ".locks/%s", m->place.folder);
     unlinkat(m->place.cache, locks, AT_REMOVEDIR);
     fsync(m->place.cache);

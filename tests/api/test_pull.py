@@ -14,7 +14,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "hub")]
 
 from fetching import BUILD, Fetch, blobs, everything, pull, snapshot_files  # noqa: E402
-from framing import Child  # noqa: E402
+from framing import Child, encode  # noqa: E402
 from hub import CERTIFICATE, Hub  # noqa: E402
 from repos import SMALL, TAKEN, hub, make_repository, root, safetensors  # noqa: E402,F401
 
@@ -678,6 +678,15 @@ def test_frames_out_of_order():
     child.hello()
     child.send("DRAIN", {})
     assert child.recv() is None and child.end() == 0
+
+
+def test_hello_and_job_in_one_piece(hub, cache):
+    child = Child(BUILD / "berth-fetch")
+    child.send_bytes(encode("HELLO", {"version": 1, "build": "t", "kind": "daemon", "degraded": True})
+                     + encode("JOB", {"task": "pull", "params": {
+                         "repo": "acme/tiny", "endpoint": hub.url, "cache": str(cache)}}, job=3))
+    frame, _ = child.recv_until("DONE", "ERROR")
+    assert frame.type == "DONE" and frame.job == 3 and child.end() == 0
 
 
 def test_bytes_that_are_no_frame():
