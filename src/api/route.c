@@ -75,7 +75,7 @@ const struct route *route_find(const struct manager *m, struct str method,
 {
     *ret_path = false;
     *ret_name = *ret_task = str_n("", 0);
-    for (int guess = 0; guess < 2; guess++)
+    for (int guess = 0; guess < 2 && !*ret_path; guess++)
         for (size_t i = 0; i < api_n_routes; i++) {
             const struct route *r = &api_routes[i];
             struct str name = str_n("", 0), task = str_n("", 0);

@@ -97,8 +97,24 @@ struct seen {
     size_t hosts, origins, lengths, encodings;
 };
 
+/* RFC 9110's token; a space in a name could hide a Content-Length. */
+static bool is_name(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i];
+        bool letter = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+                      (c >= 'A' && c <= 'Z');
+        if (!letter && (!c || !strchr("!#$%&'*+-.^_`|~", c)))
+            return false;
+    }
+    return s.n > 0;
+}
+
 static int look(struct seen *s, const struct guard_header *h, struct err *err)
 {
+    if (!is_name(h->name))
+        return err_set(err, E_INVALID_REQUEST,
+                       "a header's name holds a character that names have not");
     for (size_t i = 0; i < h->value.n; i++) {
         unsigned char c = (unsigned char)h->value.p[i];
         if ((c < ' ' && c != '\t') || c == 127)

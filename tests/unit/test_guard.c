@@ -49,6 +49,11 @@ static void ambiguous_framing_is_refused(void **state)
         "Transfer-Encoding: xchunked",
         "Transfer-Encoding: gzip, chunked",
         "Transfer-Encoding: identity",
+        "Content-Length : 5",
+        "Content-Length\t: 5",
+        " Content-Length: 5",
+        "X\"Y: a",
+        ": a",
         "X: a\nb",
         "X: a\x7f",
     };
