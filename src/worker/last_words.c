@@ -1,6 +1,6 @@
 /* worker/last_words.c - the signal that ends a worker, named on standard error,
- * where the daemon finds it. Only async-signal-safe calls; the handler returns,
- * and the default action, restored by SA_RESETHAND, does the rest. */
+ * where the daemon finds it. Only async-signal-safe calls; the default action,
+ * restored by SA_RESETHAND, does the rest. */
 #include "worker/worker.h"
 #include <signal.h>
 #include <string.h>
@@ -28,6 +28,7 @@ static void say(int number)
         ssize_t n = write(STDERR_FILENO, fatal[i].line, strlen(fatal[i].line));
         (void)n;
     }
+    raise(number); /* sent from outside, it would not come again by itself */
 }
 
 /* The stack is for a main thread that ran out of its own. */
