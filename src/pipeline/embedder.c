@@ -169,8 +169,10 @@ static int read_pooling(struct embedder *e, const struct config *c,
 {
     int64_t dim = e->hidden;
     bool include_prompt = true;
-    int r = config_int(c, "embedding_dimension|word_embedding_dimension", false,
-                       1, DIM_MAX, &dim, err);
+    int r = config_int(c, "embedding_dimension|word_embedding_dimension",
+                       e->check_only, 1, DIM_MAX, &dim, err);
+    if (r == 0 && e->check_only)
+        e->hidden = (int)dim;
     if (r == 0 && dim != e->hidden)
         r = damage_set(err, "%s: embedding_dimension is %d, the model's is %d",
                        c->file, (int)dim, e->hidden);
@@ -220,6 +222,8 @@ static int read_tensor(struct embedder *e, const struct tensors *t,
                           tensor_shape_text(w->shape, w->n_dims, shape), rows,
                           cols ? ", " : "", cols);
     }
+    if (e->check_only)
+        return 0;
     size_t n = (size_t)w->elements;
     float *scratch = mem_try(n, sizeof(*scratch));
     *ret = arena_alloc(&e->arena, n, sizeof(**ret));
@@ -534,7 +538,8 @@ static int read_prompts(struct embedder *e, const struct snapshot *s,
 int embedder_open(struct embedder *e, const struct snapshot *s, int hidden,
                   struct err *err)
 {
-    *e = (struct embedder){.hidden = hidden,
+    *e = (struct embedder){.check_only = hidden == 0,
+                           .hidden = hidden,
                            .pooled = hidden,
                            .dim = hidden,
                            .default_prompt = -1,

@@ -36,6 +36,7 @@ struct prompt {
 
 /* Owner: whoever holds the struct. Immutable once open. */
 struct embedder {
+    bool check_only;   /* opened with hidden 0: no weights are read */
     bool from_modules; /* modules.json is there */
     enum pooling_mode modes[POOL_LIST_MAX];
     int n_modes;
@@ -52,7 +53,9 @@ struct embedder {
 };
 
 /* Without modules.json: the mean of the tokens and nothing after it. An unknown
- * module, pooling mode or activation is E_UNSUPPORTED_OPTION with its name. */
+ * module, pooling mode or activation is E_UNSUPPORTED_OPTION with its name.
+ * hidden: the width of the model's vectors; 0: only check the files, of which
+ * those with weights may hold no more than their headers. */
 int embedder_open(struct embedder *e, const struct snapshot *s, int hidden,
                   struct err *err) MUST_CHECK;
 void embedder_fini(struct embedder *e);

@@ -13,7 +13,7 @@ enum {
 };
 
 /* The tokenizer's files, in the order of struct tokenizer_files. */
-static int read_tokenizer(struct pipeline *p, const struct snapshot *s,
+static int read_tokenizer(struct tokenizer **ret, const struct snapshot *s,
                           struct err *err)
 {
     static const char *const names[] = {
@@ -34,7 +34,7 @@ static int read_tokenizer(struct pipeline *p, const struct snapshot *s,
         .vocab_txt = buf_str(&text[4]),
     };
     if (r == 0)
-        r = tokenizer_open(&p->tokenizer, &files, err);
+        r = tokenizer_open(ret, &files, err);
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         buf_fini(&text[i]);
     return r;
@@ -171,7 +171,7 @@ int pipeline_open(struct pipeline **ret, const struct snapshot *s,
     if (r == 0)
         r = refuse_unsupported(seen, err);
     if (r == 0)
-        r = read_tokenizer(p, s, err);
+        r = read_tokenizer(&p->tokenizer, s, err);
     if (r == 0)
         r = check_vocabulary(p, seen, err);
     choose_tasks(p, seen);
@@ -192,6 +192,21 @@ int pipeline_open(struct pipeline **ret, const struct snapshot *s,
     }
     *ret = p;
     return 0;
+}
+
+int pipeline_check(const struct snapshot *s, struct err *err)
+{
+    struct tokenizer *tokenizer = NULL;
+    struct embedder embedder;
+    int r = 0;
+    if (snapshot_find(s, "tokenizer.json") || snapshot_find(s, "vocab.txt"))
+        r = read_tokenizer(&tokenizer, s, err);
+    tokenizer_close(tokenizer);
+    if (r == 0)
+        r = embedder_open(&embedder, s, 0, err);
+    if (r == 0)
+        embedder_fini(&embedder);
+    return r;
 }
 
 void pipeline_close(struct pipeline *p)

@@ -36,6 +36,9 @@ struct pipeline_options {
 int pipeline_open(struct pipeline **ret, const struct snapshot *s,
                   const struct pipeline_options *options,
                   struct err *err) MUST_CHECK;
+/* What of the tokenizer and the modules could not be opened, before a byte of
+ * weights is read. Files that are not there are not missed. */
+int pipeline_check(const struct snapshot *s, struct err *err) MUST_CHECK;
 void pipeline_close(
     struct pipeline *p); /* no query may be left; NULL is fine */
 

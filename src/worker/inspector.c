@@ -3,6 +3,7 @@
 #include "arch/inspect.h"
 #include "base/mem.h"
 #include "worker/worker.h"
+#include <stdio.h>
 
 static void put_tasks(struct wire_map *m, const struct inspection *s)
 {
@@ -70,10 +71,34 @@ static int say_plan(struct worker *w, const struct inspection *s)
     return say_end(w, &m, NULL, 0);
 }
 
+/* What the model's other files ask for and the worker does not have is one more
+ * reason why it cannot be served; a damaged file is an error. */
+static int check_rest(const struct snapshot *s, struct inspection *seen,
+                      struct err *err)
+{
+    struct err why;
+    int r = pipeline_check(s, &why);
+    if (r == 0 || (r == -E_UNSUPPORTED_OPTION &&
+                   seen->n_unsupported == INSPECT_UNSUPPORTED_MAX))
+        return 0;
+    if (r != -E_UNSUPPORTED_OPTION) {
+        *err = why;
+        return r;
+    }
+    size_t at = seen->n_unsupported++;
+    snprintf(seen->unsupported[at].what, sizeof(seen->unsupported[at].what),
+             "option");
+    snprintf(seen->unsupported[at].why, sizeof(seen->unsupported[at].why),
+             "%.250s", why.msg);
+    return 0;
+}
+
 int inspect_model(struct worker *w, struct err *err)
 {
     struct inspection *seen = mem_new(struct inspection);
     int r = arch_inspect(&w->load.files, seen, err);
+    if (r == 0)
+        r = check_rest(&w->load.files, seen, err);
     if (r == 0 && say_plan(w, seen) < 0)
         r = err_set(err, E_INTERNAL, "the plan does not fit into a frame");
     free(seen);

@@ -354,3 +354,12 @@ def test_the_inspector_answers_with_a_plan():
     plan = w.load(tiny_files("everything"))
     assert plan.type == "PLAN" and plan.body["model_type"] == "bert" and plan.body["unsupported"] == []
     assert w.recv() is None and w.end() == 0
+
+
+def test_the_inspector_says_which_module_it_does_not_know():
+    w = Worker("--inspect")
+    plan = w.load(tiny_files("everything") | {"1_Pooling/config.json":
+                                              b'{"embedding_dimension": 32, "pooling_mode": "median"}'})
+    assert plan.type == "PLAN"
+    assert ["median" in u["why"] for u in plan.body["unsupported"]] == [True]
+    assert w.recv() is None and w.end() == 0
