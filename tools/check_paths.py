@@ -1,10 +1,14 @@
 #!/usr/bin/env python3
-"""Fails when a page names a file that is not there: `folder/file.c` (from the root or from src/), or a link."""
+"""Fails when a page names a file that is not there: `folder/file.c` (from the root or from src/), or a link.
+
+A NAME in capitals stands for any.
+"""
 import re
 
 import source
 
 PATH = re.compile(r"`((?:[a-z_][\w.-]*/)+[\w.-]+\.(?:c|h|cc|py|def|md|sh|json|yaml))`")
+ANY = re.compile(r"\b[A-Z]{3,}\b(?!\.md)")
 LINK = re.compile(r"\[[^\]]*\]\((?!\w+:|#)([^)#\s]+)")
 
 
@@ -14,6 +18,8 @@ def main():
     for page in pages:
         text = page.read_text()
         for match in [*PATH.finditer(text), *LINK.finditer(text)]:
+            if ANY.search(match[1]):
+                continue
             named += 1
             bases = (source.ROOT, source.ROOT / "src") if match.re is PATH else (page.parent,)
             if not any((base / match[1]).exists() for base in bases):
