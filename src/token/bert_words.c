@@ -82,7 +82,9 @@ static void end_word(struct pass *p)
     const struct wordpiece *m = p->b->model;
     size_t first = out->n;
     int64_t id = TRIE_NONE;
-    if (p->len <= WORDPIECE_SHORT && p->n_chars <= m->max_chars)
+    /* Words of other scripts are seldom one token: the trie tells sooner. */
+    if ((unsigned char)p->word[0] < 0x80 && p->len <= WORDPIECE_SHORT &&
+        p->n_chars <= m->max_chars)
         id = wordpiece_short(m, p->word, p->len);
     if (id != TRIE_NONE)
         token_add(out, (uint32_t)id, 0, p->len);
