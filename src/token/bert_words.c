@@ -21,6 +21,7 @@ struct bert_words {
     const struct wordpiece *model;
     unsigned char kind[256]; /* of a byte: KIND_HIGH from 0x80 on */
     char map[128];           /* what an ASCII byte becomes */
+    char letter[256]; /* the same for those that runs are made of, or 0 */
 };
 
 struct pass {
@@ -49,6 +50,7 @@ static void ascii_tables(struct bert_words *b)
             b->kind[c] = KIND_BREAK;
         else if (flags & U_PUNCT)
             b->kind[c] = KIND_ALONE;
+        b->letter[c] = b->kind[c] == KIND_WORD ? b->map[c] : 0;
     }
 }
 
@@ -229,8 +231,9 @@ static size_t ascii_run(struct pass *p, const char *s, size_t n, uint32_t at)
     n = n < room ? n : room;
     char *to = p->word + p->len;
     size_t i = 0;
-    for (; i < n && p->b->kind[(unsigned char)s[i]] == KIND_WORD; i++)
-        to[i] = p->b->map[(unsigned char)s[i]];
+    const char *letter = p->b->letter;
+    for (char c; i < n && (c = letter[(unsigned char)s[i]]); i++)
+        to[i] = c;
     for (size_t k = 0; p->offsets && k < i; k++) {
         p->start[p->len + k] = at + (uint32_t)k;
         p->end[p->len + k] = at + (uint32_t)k + 1;

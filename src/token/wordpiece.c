@@ -29,22 +29,22 @@ void wordpiece_word(const struct wordpiece *m, struct str word, size_t n_chars,
     }
 }
 
-static struct short_key short_key(const char *p, size_t n)
+static struct short_token short_token(const char *p, size_t n)
 {
-    struct short_key k;
+    struct short_token k = {0};
     memcpy(&k.lo, p, sizeof(k.lo));
     memcpy(&k.hi, p + 8, sizeof(k.hi));
     if (n < 8) {
         k.lo &= (UINT64_C(1) << 8 * n) - 1;
         k.hi = 0;
     } else {
-        k.hi &= (UINT64_C(1) << 8 * (n - 8)) - 1;
+        k.hi &= (UINT32_C(1) << 8 * (n - 8)) - 1;
     }
-    k.hi |= (uint64_t)n << 56;
+    k.hi |= (uint32_t)n << 24;
     return k;
 }
 
-static size_t slot_of(struct short_key k, unsigned bits)
+static size_t slot_of(struct short_token k, unsigned bits)
 {
     uint64_t h = (k.lo ^ k.hi * UINT64_C(0x9E3779B97F4A7C15)) *
                  UINT64_C(0xD6E8FEB86659FD93);
@@ -53,11 +53,12 @@ static size_t slot_of(struct short_key k, unsigned bits)
 
 int64_t wordpiece_short(const struct wordpiece *m, const char *word, size_t n)
 {
-    struct short_key k = short_key(word, n);
+    struct short_token k = short_token(word, n);
     size_t mask = ((size_t)1 << m->bits) - 1, at = slot_of(k, m->bits);
-    for (int i = 0; i < STEPS_MAX && m->ids[at]; i++) {
-        if (m->keys[at].lo == k.lo && m->keys[at].hi == k.hi)
-            return (int64_t)m->ids[at] - 1;
+    for (int i = 0; i < STEPS_MAX && m->shorts[at].id; i++) {
+        const struct short_token *s = &m->shorts[at];
+        if (s->lo == k.lo && s->hi == k.hi)
+            return (int64_t)s->id - 1;
         at = (at + 1) & mask;
     }
     return TRIE_NONE;
@@ -67,13 +68,13 @@ static void add_short(struct wordpiece *m, struct str token, size_t id)
 {
     char bytes[WORDPIECE_SHORT + 1] = {0};
     memcpy(bytes, token.p, token.n);
-    struct short_key k = short_key(bytes, token.n);
+    struct short_token k = short_token(bytes, token.n);
+    k.id = (uint32_t)id + 1;
     size_t mask = ((size_t)1 << m->bits) - 1, at = slot_of(k, m->bits);
     for (int i = 0; i < STEPS_MAX; i++, at = (at + 1) & mask) {
-        if (m->ids[at])
+        if (m->shorts[at].id)
             continue;
-        m->keys[at] = k;
-        m->ids[at] = (uint32_t)id + 1;
+        m->shorts[at] = k;
         return;
     }
 }
@@ -84,9 +85,8 @@ static int index_short(struct wordpiece *m, const struct vocab *vocab,
     m->bits = BITS_MIN;
     while ((size_t)1 << m->bits < 2 * vocab->count)
         m->bits++;
-    m->keys = mem_try((size_t)1 << m->bits, sizeof(*m->keys));
-    m->ids = mem_try((size_t)1 << m->bits, sizeof(*m->ids));
-    if (!m->keys || !m->ids)
+    m->shorts = mem_try((size_t)1 << m->bits, sizeof(*m->shorts));
+    if (!m->shorts)
         return err_set(err, E_INSUFFICIENT_MEMORY,
                        "%s: there is not enough memory for its vocabulary",
                        at->file);
@@ -101,10 +101,8 @@ static int index_short(struct wordpiece *m, const struct vocab *vocab,
 static void close_model(void *self)
 {
     struct wordpiece *m = self;
-    if (m) {
-        free(m->keys);
-        free(m->ids);
-    }
+    if (m)
+        free(m->shorts);
     free(m);
 }
 

@@ -4,12 +4,14 @@
 #define TOKEN_WORDPIECE_H
 #include "token/parts.h"
 
-enum { WORDPIECE_CHARS_MAX = 65536, WORDPIECE_SHORT = 15 };
+enum { WORDPIECE_CHARS_MAX = 65536, WORDPIECE_SHORT = 11 };
 
-/* A token of up to WORDPIECE_SHORT bytes: they, zeros, and the length in the
- * last byte. */
-struct short_key {
-    uint64_t lo, hi;
+/* A token of up to WORDPIECE_SHORT bytes and its id; four share a cache line.
+ */
+struct short_token {
+    uint64_t lo; /* its first eight bytes, then zeros */
+    uint32_t hi; /* the others, then zeros; the length in the last byte */
+    uint32_t id; /* plus 1; 0 = a free slot */
 };
 
 struct wordpiece {
@@ -18,8 +20,7 @@ struct wordpiece {
     size_t max_chars; /* longer words are unknown */
     uint32_t unk;
     /* Short tokens by hash: most words are one, and are found at once. */
-    struct short_key *keys; /* [1 << bits] */
-    uint32_t *ids;          /* [1 << bits], plus 1; 0 = free */
+    struct short_token *shorts; /* [1 << bits] */
     unsigned bits;
 };
 extern const struct model_type wordpiece_type;
@@ -30,7 +31,7 @@ void wordpiece_word(const struct wordpiece *m, struct str word, size_t n_chars,
                     struct token_list *out);
 
 /* The token that a whole word of 1 to WORDPIECE_SHORT bytes is, or TRIE_NONE:
- * then wordpiece_word() must look. 16 bytes at word are readable. */
+ * then wordpiece_word() must look. 12 bytes at word are readable. */
 int64_t wordpiece_short(const struct wordpiece *m, const char *word, size_t n);
 
 #endif
