@@ -48,8 +48,13 @@ static void keep_words(struct child *c, struct str line)
 static bool may_log(struct child *c)
 {
     uint64_t second = core_now(c->m) / CORE_SECOND_NS;
-    if (second != c->lines_ns) {
-        c->lines_ns = second;
+    if (second != c->second) {
+        if (c->lines > LINES_A_SECOND)
+            log_warn("manager: %s[%llu] %s: %u more lines in one second are "
+                     "only in its own log (berth logs)",
+                     c->role->label, (unsigned long long)c->id, model_name(c),
+                     c->lines - LINES_A_SECOND);
+        c->second = second;
         c->lines = 0;
     }
     return ++c->lines <= LINES_A_SECOND;

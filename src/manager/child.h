@@ -37,8 +37,8 @@ struct child {
     struct err broke; /* how it broke the protocol; code 0 = it did not */
     char words[LOG_WORDS_MAX + 1]; /* its last ones */
     size_t n_words;
-    uint64_t lines_ns;       /* the second that is counted */
-    unsigned lines;          /* in it */
+    uint64_t second; /* of the clock, whose lines are counted */
+    unsigned lines;
     struct loop_timer timer; /* HELLO in time; SIGKILL */
 };
 

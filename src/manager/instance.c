@@ -407,9 +407,9 @@ static void on_timer(struct loop_timer *t)
     bool busy = i->n_flights > 0;
     bool alive = i->ponged && (i->moved || !busy);
     i->silent = alive ? 0 : i->silent + 1;
-    if (busy && i->silent > SILENT_BUSY)
+    if (busy && i->silent >= SILENT_BUSY)
         give_up(i, "it had jobs and made no progress for 3 s");
-    else if (i->silent > SILENT_IDLE)
+    else if (i->silent >= SILENT_IDLE)
         give_up(i, "it did not answer for 10 s");
     else
         ping(i);

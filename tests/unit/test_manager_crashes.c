@@ -263,10 +263,13 @@ static void a_worker_without_progress_is_aborted_then_killed(void **state)
     struct asked a = {0};
     struct world_child *w = rig_load(r);
     rig_submit(r, &a, 1);
-    for (int i = 0; i < 4; i++) {
-        fake_pong(w, 5);
+    fake_pong(w, 5);
+    fake_turn(r->f, 1000);
+    fake_pong(w, 6);
+    for (int i = 0; i < 3; i++) {
         fake_turn(r->f, 1000);
-        fake_pong(w, 5); /* it answers, but nothing moves */
+        fake_pong(w, 6); /* it answers, but nothing moves */
+        assert_int_equal(w->signal, 0);
     }
     fake_turn(r->f, 1000);
     assert_int_equal(w->signal, SIGABRT);
