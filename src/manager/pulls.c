@@ -40,6 +40,7 @@ static void end(struct pull *p, const struct err *err)
                            : MODEL_FAILED,
                err ? err->msg : "");
     waiters_answer(model->m, &p->waiters, err ? -err->code : 0, err);
+    waiters_answer(model->m, &model->verify_waiters, err ? -err->code : 0, err);
     /* What came of a pull that failed is partial files and this sentence. */
     if (err && !cancelled)
         model_move(model, MODEL_ABSENT, "");

@@ -108,6 +108,7 @@ static void on_hashed(void *ctx, struct frame *done, const struct err *err)
     const struct wire_node *result =
         done ? wire_get(done->body, "result") : NULL;
     struct err wrong;
+    model->verifier = NULL;
     if (!done) {
         end(model, err);
     } else if (wire_uint(result, "wrong", 1) > 0) {
@@ -155,6 +156,8 @@ void verification_start(struct model *model, bool first)
 {
     struct manager *m = model->m;
     bool waits = !list_empty(&model->verify_link);
+    if (model->pull) /* it verifies, and will tell the waiters */
+        return;
     if (model->state != MODEL_VERIFYING)
         model_move(model, MODEL_VERIFYING, "");
     else if (m->verifying == model || (waits && !first))

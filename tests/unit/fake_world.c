@@ -127,7 +127,7 @@ static void files_back(struct fake_call *c)
     struct cache_files files = {0};
     struct err err = {0};
     bool found = c->a[0] == '/';
-    static const struct fake_model folder = {"", "", "", 77};
+    static const struct fake_model folder = {"", "", "", 77, false};
     if (found)
         files = files_of(&folder);
     for (int i = 0; i < f->n_cache && !found; i++)
@@ -356,6 +356,16 @@ bool fake_ready(struct world_child *c)
     return fake_say(c, &m);
 }
 
+static void put_into_cache(struct fake *f, struct str id)
+{
+    for (int i = 0; i < f->n_cache; i++)
+        if (str_is(id, f->cache[i].id) && !strcmp(f->cache[i].commit, COMMIT))
+            return;
+    assert(f->n_cache < FAKE_MODELS_MAX);
+    f->cache[f->n_cache++] =
+        (struct fake_model){mem_strndup(id), "main", COMMIT, 100, true};
+}
+
 static void say_fetched(struct world_child *c, const struct fake_sent *job)
 {
     struct fake *f = c->f;
@@ -364,12 +374,8 @@ static void say_fetched(struct world_child *c, const struct fake_sent *job)
         fake_error(c, job->job, f->fetch_error, "the hub says no");
         return;
     }
-    if (str_is(task, "pull")) {
-        char *id =
-            mem_strndup(wire_text(wire_get(job->body, "params"), "repo"));
-        struct fake_model *m = &f->cache[f->n_cache++];
-        *m = (struct fake_model){id, "main", COMMIT, 100};
-    }
+    if (str_is(task, "pull"))
+        put_into_cache(f, wire_text(wire_get(job->body, "params"), "repo"));
     struct wire_map m = fake_begin(c, FRAME_DONE, job->job);
     wire_key(&m, "result");
     struct wire_map r = wire_map_open(m.out);
@@ -582,7 +588,7 @@ void fake_free(struct fake *f)
         free(c);
     }
     for (int i = 0; i < f->n_cache; i++)
-        if (f->cache[i].inode == 100)
+        if (f->cache[i].owned)
             free((char *)(uintptr_t)f->cache[i].id);
     store_content_fini(&f->content);
     store_model_fini(&f->stored);

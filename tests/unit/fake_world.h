@@ -9,7 +9,7 @@
 #include "manager/manager.h"
 #include "manager/world.h"
 
-enum { FAKE_MODELS_MAX = 8, FAKE_CHILDREN_MAX = 512, FAKE_SENT_MAX = 256 };
+enum { FAKE_MODELS_MAX = 16, FAKE_CHILDREN_MAX = 512, FAKE_SENT_MAX = 256 };
 
 struct fake_sent {
     enum frame_type type;
@@ -35,6 +35,7 @@ struct world_child {
 struct fake_model {
     const char *id, *revision, *commit;
     uint64_t inode; /* change it to change the files */
+    bool owned;     /* its id is to be freed */
 };
 
 /* A call that waits to come back. */

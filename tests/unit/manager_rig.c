@@ -63,7 +63,8 @@ struct rig *rig_new(void)
 void rig_know(struct rig *r, const char *id, uint64_t inode)
 {
     struct fake *f = r->f;
-    f->cache[f->n_cache++] = (struct fake_model){id, "main", RIG_COMMIT, inode};
+    f->cache[f->n_cache++] =
+        (struct fake_model){id, "main", RIG_COMMIT, inode, false};
     struct store_content *c = &f->content;
     c->models = realloc(c->models, (c->n_models + 1) * sizeof(*c->models));
     struct store_model *m = &c->models[c->n_models++];

@@ -366,7 +366,7 @@ static struct rig *rig_with_found(int wrong)
 {
     struct rig *r = rig_new();
     r->f->cache[r->f->n_cache++] =
-        (struct fake_model){RIG_MODEL, "main", RIG_COMMIT, 1};
+        (struct fake_model){RIG_MODEL, "main", RIG_COMMIT, 1, false};
     r->f->wrong = wrong;
     rig_start(r);
     return r;
@@ -407,7 +407,7 @@ static void a_job_waits_for_the_verification(void **state)
     struct rig *r = rig_new();
     struct asked a = {0};
     r->f->cache[r->f->n_cache++] =
-        (struct fake_model){RIG_MODEL, "main", RIG_COMMIT, 1};
+        (struct fake_model){RIG_MODEL, "main", RIG_COMMIT, 1, false};
     r->f->deaf_fetchers = true;
     rig_start(r);
     assert_string_equal(rig_model_state(r), "verifying");

@@ -24,7 +24,7 @@ static struct rig *rig_with_found(int wrong)
 {
     struct rig *r = rig_new();
     r->f->cache[r->f->n_cache++] =
-        (struct fake_model){RIG_MODEL, "main", RIG_COMMIT, 1};
+        (struct fake_model){RIG_MODEL, "main", RIG_COMMIT, 1, false};
     r->f->wrong = wrong;
     rig_start(r);
     return r;
