@@ -140,13 +140,24 @@ void jsonw_uint(struct jsonw *w, uint64_t v)
     jsonw_raw(w, str_n(text, (size_t)n));
 }
 
+/* What looks like an integer beyond 64 bits is no number to many readers, ours
+ * among them. */
+static void put_number(struct jsonw *w, char *text, size_t n, double v)
+{
+    if (fabs(v) >= 0x1p63 && !memchr(text, 'e', n)) {
+        text[n++] = '.';
+        text[n++] = '0';
+    }
+    jsonw_raw(w, str_n(text, n));
+}
+
 void jsonw_double(struct jsonw *w, double v)
 {
     char text[NUMBER_MAX];
     if (!isfinite(v))
         jsonw_null(w);
     else
-        jsonw_raw(w, str_n(text, json_print_double(text, v)));
+        put_number(w, text, json_print_double(text, v), v);
 }
 
 void jsonw_float(struct jsonw *w, float v)
@@ -155,7 +166,7 @@ void jsonw_float(struct jsonw *w, float v)
     if (!isfinite(v))
         jsonw_null(w);
     else
-        jsonw_raw(w, str_n(text, json_print_float(text, v)));
+        put_number(w, text, json_print_float(text, v), (double)v);
 }
 
 void jsonw_floats(struct jsonw *w, const float *v, size_t n)
