@@ -57,8 +57,10 @@ static int set_tokens(struct item *item, struct json list, const char *key,
         int64_t id;
         if (!json_to_int(it.value, 0, UINT32_MAX, &id))
             return err_set(err, E_INVALID_REQUEST,
-                           "'%s' holds %s among its token ids", key,
-                           json_type_name(json_type(it.value)));
+                           "'%s' holds %s among its token ids, which are whole "
+                           "numbers from 0 to %u",
+                           key, json_type_name(json_type(it.value)),
+                           UINT32_MAX);
         for (int b = 0; b < 4; b++)
             ids[4 * i + (size_t)b] = (unsigned char)((uint64_t)id >> 8 * b);
     }
