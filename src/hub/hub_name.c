@@ -64,7 +64,7 @@ static const char *revision_fault(struct str s)
     for (size_t i = 0; i < s.n; i++) {
         char c = s.p[i], next = i + 1 < s.n ? s.p[i + 1] : '/';
         char before = i > 0 ? s.p[i - 1] : '/';
-        if (!is_edge(c) && !strchr("-.+/", c))
+        if (!is_edge(c) && !memchr("-.+/", c, 4)) /* a NUL is none */
             return "it may hold letters, digits and ._+-/ only";
         if (c == '/' && (before == '/' || next == '/'))
             return "a part of it is empty";

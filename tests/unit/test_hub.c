@@ -58,6 +58,8 @@ static void names_that_are_none_are_refused(void **state)
         assert_true(err.msg[0] != 0);
     }
     assert_true(hub_name_parse(str_n("a\0b", 3), &name, &err) < 0);
+    assert_true(hub_name_parse(str_n("a@x\0", 4), &name, &err) < 0);
+    assert_true(hub_name_parse(str_n("a@x/\0y", 6), &name, &err) < 0);
     char longest[98];
     memset(longest, 'a', 97);
     longest[97] = 0;
