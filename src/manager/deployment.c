@@ -227,6 +227,29 @@ static void on_timer(struct loop_timer *t)
         start(d);
 }
 
+/* ---- crashes ---- */
+
+static void open_breaker(struct deployment *d)
+{
+    struct err err;
+    deployment_move(d, DEPLOYMENT_CRASH_LOOP, d->error.msg);
+    err_set(&err, E_CRASH_LOOP, "%s crashed %u times in a row: %s",
+            d->model->name, d->backoff.crashes, d->error.msg);
+    waiters_answer(d->m, &d->load_waiters, -E_CRASH_LOOP, &err);
+    jobs_fail_all(d, E_CRASH_LOOP, &err);
+}
+
+static void pause_after(struct deployment *d, const struct err *why)
+{
+    d->error = *why;
+    uint64_t until = backoff_crashed(&d->backoff, core_now(d->m),
+                                     d->m->w->random(d->m->w->ctx));
+    deployment_move(d, DEPLOYMENT_BACK_OFF, why->msg);
+    if (backoff_open(&d->backoff))
+        open_breaker(d);
+    core_timer_set(d->m, &d->timer, until);
+}
+
 /* ---- loading ---- */
 
 static void admit(struct deployment *d)
@@ -237,10 +260,15 @@ static void admit(struct deployment *d)
     int r = plan_supported(&model->plan, model->name, &err);
     if (r == 0)
         r = budget_reserve(&d->m->budget, &need, model->name, &err);
+    bool reserved = r == 0;
     if (r == 0)
         r = instance_open(d, &need, &err);
-    if (r < 0)
+    if (r < 0 && reserved && d->backoff.crashes > 0) {
+        cache_files_fini(&d->files);
+        pause_after(d, &err); /* it ran before: a process may start later */
+    } else if (r < 0) {
         fail(d, &err);
+    }
 }
 
 static void on_plan(void *ctx, struct plan *plan, const struct err *err)
@@ -382,16 +410,6 @@ void deployment_ready(struct deployment *d, struct instance *i)
     deployment_dispatch(d);
 }
 
-static void open_breaker(struct deployment *d)
-{
-    struct err err;
-    deployment_move(d, DEPLOYMENT_CRASH_LOOP, d->error.msg);
-    err_set(&err, E_CRASH_LOOP, "%s crashed %u times in a row: %s",
-            d->model->name, d->backoff.crashes, d->error.msg);
-    waiters_answer(d->m, &d->load_waiters, -E_CRASH_LOOP, &err);
-    jobs_fail_all(d, E_CRASH_LOOP, &err);
-}
-
 void deployment_lost(struct deployment *d, struct instance *i,
                      const struct err *why, bool refused)
 {
@@ -405,14 +423,8 @@ void deployment_lost(struct deployment *d, struct instance *i,
         fail(d, why);
         return;
     }
-    d->error = *why;
     d->restarts++;
-    uint64_t until = backoff_crashed(&d->backoff, core_now(d->m),
-                                     d->m->w->random(d->m->w->ctx));
-    deployment_move(d, DEPLOYMENT_BACK_OFF, why->msg);
-    if (backoff_open(&d->backoff))
-        open_breaker(d);
-    core_timer_set(d->m, &d->timer, until);
+    pause_after(d, why);
 }
 
 void deployment_answered(struct deployment *d)

@@ -232,6 +232,22 @@ static void a_job_whose_deadline_ends_in_the_pause_is_refused(void **state)
     assert_int_equal(b.done, 1);
 }
 
+static void a_restart_that_cannot_start_tries_again(void **state)
+{
+    struct rig *r = *state;
+    struct asked a = {0};
+    rig_load(r);
+    rig_submit(r, &a, 1);
+    r->f->refuses_spawn = true;
+    kill_worker(r);
+    assert_string_equal(rig_state(r), "back_off");
+    r->f->refuses_spawn = false;
+    fake_turn(r->f, 200);
+    assert_true(fake_answer(worker(r), a.id));
+    assert_int_equal(a.done, 1);
+    assert_int_equal(a.failed, 0);
+}
+
 static void see_words(void *ctx, const struct manager_model_view *v)
 {
     struct err *seen = ctx;
@@ -507,6 +523,7 @@ int main(void)
         TEST(an_operator_need_not_wait_for_the_pause),
         TEST(jobs_that_wait_when_the_breaker_opens_are_told),
         TEST(a_job_whose_deadline_ends_in_the_pause_is_refused),
+        TEST(a_restart_that_cannot_start_tries_again),
         TEST(last_words_are_kept),
         TEST(a_worker_without_progress_is_aborted_then_killed),
         TEST(a_worker_that_moves_is_left_alone),

@@ -121,7 +121,10 @@ static void disturb(struct walk *w)
 {
     struct fake *f = w->r->f;
     struct world_child *c = some_child(w);
-    switch (chance(w, 8)) {
+    switch (chance(w, 9)) {
+    case 7:
+        f->refuses_spawn = chance(w, 4) == 0;
+        break;
     case 0:
         f->deaf_workers = chance(w, 4) == 0;
         break;
