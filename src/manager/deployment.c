@@ -410,10 +410,8 @@ void deployment_ready(struct deployment *d, struct instance *i)
     deployment_dispatch(d);
 }
 
-void deployment_lost(struct deployment *d, struct instance *i,
-                     const struct err *why, bool refused)
+void deployment_lost(struct deployment *d, const struct err *why, bool refused)
 {
-    (void)i;
     cache_files_fini(&d->files);
     if (d->ending || d->state == DEPLOYMENT_DRAINING || !why) {
         settle(d);

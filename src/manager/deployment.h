@@ -27,8 +27,9 @@ void deployment_dispatch(struct deployment *d);
 
 /* From its instances. */
 void deployment_ready(struct deployment *d, struct instance *i);
-void deployment_lost(struct deployment *d, struct instance *i,
-                     const struct err *why, bool refused);
+/* One was reaped. why NULL: its end was wanted; refused: it said itself why it
+ * will not serve the model. */
+void deployment_lost(struct deployment *d, const struct err *why, bool refused);
 /* An instance answered a job: it works. */
 void deployment_answered(struct deployment *d);
 /* A job's loss of patience, or of its client, may end a drain. */

@@ -199,7 +199,6 @@ static int hear_ready(struct instance *i, const struct frame *f,
     copy_text(f->body, "dtype", i->dtype, sizeof(i->dtype));
     copy_text(f->body, "isa", i->level, sizeof(i->level));
     i->dim = (uint32_t)wire_uint(f->body, "dim", 0);
-    i->max_tokens = (uint32_t)wire_uint(f->body, "max_tokens", 0);
     i->real_bytes = wire_uint(f->body, "memory", 0);
     i->extra = wire_dup(wire_get(f->body, "extra"));
     i->load_ns = core_now(i->m) - i->born_ns;
@@ -470,7 +469,7 @@ static void gone(struct child *c, const struct world_exit *how)
     refused = refused && i->load_ns == 0;
     list_del(&i->link);
     return_flights(i, why.msg);
-    deployment_lost(d, i, died ? &why : NULL, refused);
+    deployment_lost(d, died ? &why : NULL, refused);
     instance_free(i);
 }
 

@@ -38,7 +38,7 @@ struct instance {
     char task[64], dtype[64], level[64];
     char tasks[INSTANCE_TASKS_MAX][64];
     size_t n_tasks;
-    uint32_t dim, max_tokens;
+    uint32_t dim;
     struct wire_node *sandbox, *extra;
     struct loop_timer timer; /* the next PING; the limit of loading */
     uint64_t progress;       /* sum of its threads' counters */
