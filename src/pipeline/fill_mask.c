@@ -5,7 +5,11 @@
 #include <errno.h>
 #include <math.h>
 
-enum { TOP_K = 5, TEXT_BYTES_MAX = 16 << 20 };
+enum {
+    TOP_K = 5,
+    TEXT_BYTES_MAX = 16 << 20,
+    FILLS_MAX = 4096, /* of an item: more would not fit into an answer */
+};
 
 static const char said_replaced[] = "target_replaced",
                   said_ignored[] = "target_ignored";
@@ -143,6 +147,13 @@ static int prepare(struct query *q, struct slot *slot, struct err *err)
                        "is to be found",
                        slot->enc.truncated ? " after its truncation" : "",
                        STR_FMT(token));
+    size_t all = q->req->n_targets ? q->req->n_targets : q->req->top_k;
+    size_t each = all < q->req->top_k ? all : q->req->top_k;
+    if (each * n > FILLS_MAX)
+        return err_set(err, E_TOO_LARGE,
+                       "%zu words for each of %u masks are more than the %d "
+                       "that an answer holds; ask for a smaller top_k",
+                       each, n, FILLS_MAX);
     slot->seq.output = ENGINE_LOGITS;
     slot->seq.rows = rows;
     slot->seq.n_rows = n;
