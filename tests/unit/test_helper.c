@@ -27,7 +27,9 @@ static void done(void *ctx)
     struct work *w = ctx;
     assert_true(pthread_equal(w->self, pthread_self()));
     w->done++;
+    pthread_mutex_lock(&w->hold);
     assert_true(w->worked >= w->done);
+    pthread_mutex_unlock(&w->hold);
 }
 
 static int setup(void **state)
