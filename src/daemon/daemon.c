@@ -17,6 +17,7 @@
 
 enum { HELPER_QUEUE = 1024 };
 static const uint64_t LAST_ANSWERS_NS = 5ull * 1000 * 1000 * 1000;
+static const uint64_t LAST_EVENTS_NS = 10 * 1000 * 1000;
 
 /* ---- signals ------------------------------------------------------------ */
 
@@ -206,9 +207,17 @@ static void drained(void *ctx, int code, const struct err *err)
     if (d->owns_socket)
         unlink(d->socket);
     http_stop_listening(d->http);
-    api_end_streams(d->api);
     d->phase = DAEMON_ANSWERS;
-    loop_timer_set(d->loop, &d->deadline, clock_now_ns() + LAST_ANSWERS_NS);
+    uint64_t now = clock_now_ns();
+    loop_timer_set(d->loop, &d->last_events, now + LAST_EVENTS_NS);
+    loop_timer_set(d->loop, &d->deadline, now + LAST_ANSWERS_NS);
+}
+
+/* Not at once: those who listen hear of the last process's end first. */
+static void end_streams(struct loop_timer *t)
+{
+    struct daemon *d = t->ctx;
+    api_end_streams(d->api);
 }
 
 static void too_late(struct loop_timer *t)
@@ -247,6 +256,7 @@ static void stop(struct daemon *d)
     if (d->loop) {
         loop_timer_clear(d->loop, &d->watchdog);
         loop_timer_clear(d->loop, &d->deadline);
+        loop_timer_clear(d->loop, &d->last_events);
         loop_unwatch(d->loop, &d->signals);
         if (d->signals.fd > 0)
             close(d->signals.fd);
@@ -262,6 +272,7 @@ int daemon_run(const struct daemon_options *options, struct err *err)
 {
     struct daemon d = {.lock_fd = -1};
     d.deadline = (struct loop_timer){.fn = too_late, .ctx = &d};
+    d.last_events = (struct loop_timer){.fn = end_streams, .ctx = &d};
     int r = start(&d, options, err);
     while (r == 0 && d.phase != DAEMON_ENDS) {
         loop_turn(d.loop, -1);

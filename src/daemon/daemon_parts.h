@@ -38,7 +38,7 @@ struct daemon {
     struct api *api;
 
     struct loop_fd signals;
-    struct loop_timer watchdog, deadline;
+    struct loop_timer watchdog, deadline, last_events;
     uint64_t watchdog_ns;
     enum daemon_phase phase;
 };
