@@ -11,12 +11,19 @@ export BERTH_CACHE=$cache BERTH_BUILD=$build
 say() { printf '\n== %s\n' "$*"; }
 die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
 
-# The build folder, configured with what is given and brought up to date.
-build_in() { # FOLDER [MESON OPTION...]
-    local folder=$1
+# A build folder, configured with what is given and brought up to date: all of it, or the targets after --.
+build_in() { # FOLDER [MESON OPTION...] [-- TARGET...]
+    local folder=$1 options=()
     shift
-    [ -f "$folder/build.ninja" ] || meson setup "$folder" "$root" "$@" >"$folder.log" 2>&1 ||
-        { cat "$folder.log" >&2; die "meson setup failed"; }
-    rm -f "$folder.log"
-    ninja -C "$folder"
+    while [ $# -gt 0 ] && [ "$1" != -- ]; do
+        options+=("$1")
+        shift
+    done
+    [ $# = 0 ] || shift
+    if [ ! -f "$folder/build.ninja" ]; then
+        meson setup "$folder" "$root" "${options[@]}" >"$folder.log" 2>&1 ||
+            { cat "$folder.log" >&2; die "meson setup failed"; }
+        rm -f "$folder.log"
+    fi
+    ninja -C "$folder" "$@"
 }
