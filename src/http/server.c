@@ -18,7 +18,7 @@
 #include <linux/tcp.h>
 #include <netinet/in.h>
 
-enum { POOL_BYTES = 64 << 10, COLLECT_TURNS = 10000 };
+enum { HEADER_ROOM = 64, ANSWER_ROOM = 8 << 10, COLLECT_TURNS = 10000 };
 
 /* ---- deadlines --------------------------------------------------------- */
 
@@ -302,6 +302,12 @@ static size_t keep_escapes(void *ctx, struct MHD_Connection *m, char *s)
     return strlen(s);
 }
 
+/* What the library keeps for a connection, and wipes after each request. */
+static size_t pool_bytes(const struct guard_rules *g)
+{
+    return g->header_bytes + g->headers * HEADER_ROOM + ANSWER_ROOM;
+}
+
 static struct MHD_Daemon *start_library(struct http *h)
 {
     return MHD_start_daemon(
@@ -311,7 +317,7 @@ static struct MHD_Daemon *start_library(struct http *h)
         MHD_OPTION_NOTIFY_CONNECTION, on_connection, h,
         MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, h,
         MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)POOL_BYTES, MHD_OPTION_CONNECTION_LIMIT,
+        pool_bytes(&h->config.guard), MHD_OPTION_CONNECTION_LIMIT,
         h->config.connections + 16, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,
         MHD_OPTION_END);
 }
