@@ -141,10 +141,11 @@ void jsonw_uint(struct jsonw *w, uint64_t v)
 }
 
 /* What looks like an integer beyond 64 bits is no number to many readers, ours
- * among them. */
+ * among them; and -0 is 0 to those that read it as an integer. */
 static void put_number(struct jsonw *w, char *text, size_t n, double v)
 {
-    if (fabs(v) >= 0x1p63 && !memchr(text, 'e', n)) {
+    bool whole = fabs(v) >= 0x1p63 || (v == 0 && signbit(v));
+    if (whole && !memchr(text, 'e', n)) {
         text[n++] = '.';
         text[n++] = '0';
     }
