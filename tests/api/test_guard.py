@@ -172,7 +172,6 @@ def test_requests_may_follow_each_other_without_waiting(raw):
 
 def test_head_has_no_body(raw):
     raw.send(request("HEAD", "/livez")).send(OK)
-    head, _, _ = raw.left.partition(b"") if raw.left else (b"", b"", b"")
     while raw.left.count(b"\r\n\r\n") < 2 or not raw.left.endswith(b"ok\n"):
         assert raw.more()
     first, _, rest = raw.left.partition(b"\r\n\r\n")
@@ -291,21 +290,14 @@ def test_too_few_descriptors_cost_no_processor(tmp_path):
             crowd.append(s)
         until(lambda: metric(d, kept, "berth_http_no_descriptor_total") >= 1, what="a refusal for want of descriptors")
         before, begin = cpu_seconds(d.pid), time.monotonic()
-        while time.monotonic() - begin < 2:
-            assert d.ask("GET", "/livez", connection=kept)[0] == 200
-            until(lambda: True)
-            select_nothing(0.05)
+        until(lambda: time.monotonic() - begin > 2)
         share = (cpu_seconds(d.pid) - before) / (time.monotonic() - begin)
         print(f"at the limit of descriptors: {share:.1%} of a core")
-        assert share < 0.10  # it answers 20 requests a second meanwhile
+        assert share < 0.05
+        assert d.ask("GET", "/livez", connection=kept)[0] == 200
         for s in crowd:
             s.close()
         assert until(lambda: fresh(d), what="a new connection once there is room")
-
-
-def select_nothing(seconds):
-    """Paces the requests of a measurement; nothing is waited for."""
-    time.sleep(seconds)
 
 
 def fresh(d):

@@ -247,6 +247,27 @@ def test_a_pull_ends_with_the_last_who_waits(tmp_path):
         until(lambda: state() == "absent", what="the pull to be cancelled")
 
 
+# ---- limits ----
+
+@pytest.mark.timeout(60)
+def test_a_full_queue_says_when_to_come_back(tmp_path):
+    with Daemon(tmp_path, config="queue_jobs: 2\njob_deadline_s: 3\n") as d:
+        d.add(MINILM, MODELS / MINILM)
+        d.post("/berth/load", model=MINILM)
+        slow = {"model": MINILM, "input": ["many words to read " * 60] * 100, "truncate": True}
+        crowd = [Raw(d, 60).send(json_request("/v1/embeddings", slow)) for _ in range(300)]  # a worker holds many as well
+        answers = [r.answer() for r in crowd]
+        for r in crowd:
+            r.socket.close()
+        assert {status for status, _, _ in answers} <= {200, 429, 504}
+        full = [(headers, json.loads(body)) for status, headers, body in answers if status == 429]
+        assert full and all(int(headers["retry-after"]) >= 1 for headers, _ in full)
+        assert all(body["error"]["code"] == "queue_full" and body["error"]["type"] == "rate_limit_error" for _, body in full)
+        late = [json.loads(body)["error"]["code"] for status, _, body in answers if status == 504]
+        assert late and set(late) == {"deadline"}
+        assert len(d.post("/embed", inputs="still here")[0]) == 384
+
+
 # ---- leaving ----
 
 def test_a_client_that_leaves_cancels_its_job(minilm):
