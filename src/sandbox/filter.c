@@ -90,7 +90,7 @@ static void allow_values(scmp_filter_ctx c, int *r, int nr, unsigned arg,
 {
     for (size_t i = 0; i < n; i++) {
         struct scmp_arg_cmp is =
-            SCMP_CMP(arg, SCMP_CMP_EQ, (scmp_datum_t)values[i]);
+            SCMP_CMP(arg, SCMP_CMP_EQ, (scmp_datum_t)values[i], 0);
         allow(c, r, nr, 1, &is);
     }
 }
@@ -104,9 +104,9 @@ static void allow_conditions(scmp_filter_ctx c, int *r)
     const struct scmp_arg_cmp no_exec =
         SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
     const struct scmp_arg_cmp self =
-        SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid());
-    const struct scmp_arg_cmp get_limit[] = {SCMP_A0(SCMP_CMP_EQ, 0),
-                                             SCMP_A2(SCMP_CMP_EQ, 0)};
+        SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0);
+    const struct scmp_arg_cmp get_limit[] = {SCMP_A0(SCMP_CMP_EQ, 0, 0),
+                                             SCMP_A2(SCMP_CMP_EQ, 0, 0)};
     allow(c, r, SCMP_SYS(mmap), 1, &no_exec);
     allow(c, r, SCMP_SYS(mprotect), 1, &no_exec);
     allow(c, r, SCMP_SYS(tgkill), 1, &self);
@@ -125,11 +125,11 @@ static void allow_fetch(scmp_filter_ctx c, int *r)
     static const int types[] = {SOCK_STREAM, SOCK_DGRAM};
     for (size_t i = 0; i < ARRAY_LEN(families) * ARRAY_LEN(types); i++) {
         const struct scmp_arg_cmp args[] = {
-            SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i % 2]),
+            SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i % 2], 0),
             SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, (scmp_datum_t)types[i / 2])};
         allow(c, r, SCMP_SYS(socket), 2, args);
     }
-    const struct scmp_arg_cmp unix_pair = SCMP_A0(SCMP_CMP_EQ, AF_UNIX);
+    const struct scmp_arg_cmp unix_pair = SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0);
     const struct scmp_arg_cmp thread =
         SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD);
     static const int ioctls[] = {0x541B /* FIONREAD */, 0x5421 /* FIONBIO */};

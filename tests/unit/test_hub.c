@@ -24,7 +24,7 @@ static void names_like_the_hub_has_are_accepted(void **state)
                                        "Foo-BAR_foo.bar123",
                                        "a/b@v1.0",
                                        "a/b@refs/pr/1",
-                                       "a@" COMMIT,
+                                       ("a@" COMMIT),
                                        "models/x",
                                        "a/b@feature-x+y"};
     struct hub_name name;
@@ -391,7 +391,7 @@ static void a_snapshot_is_resolved_and_opened(void **state)
     char *dir = make_cache(), commit[HUB_COMMIT_MAX], c;
     struct hub_name name;
     struct err err;
-    static const char *const words[] = {"a/b", "a/b@pr/1", "a/b@" COMMIT};
+    static const char *const words[] = {"a/b", "a/b@pr/1", ("a/b@" COMMIT)};
     for (size_t i = 0; i < ARRAY_LEN(words); i++) {
         assert_int_equal(hub_name_parse(str_of(words[i]), &name, &err), 0);
         assert_int_equal(cache_resolve(dir, &name, commit, &err), 0);
@@ -427,7 +427,7 @@ static void links_that_lead_out_are_refused(void **state)
     char *dir = make_cache();
     static const char *const targets[] = {
         "/etc/passwd",      "../../../../etc/passwd",
-        "../../blobs/none", "../../../models--a--b/blobs/" SHA1,
+        "../../blobs/none", ("../../../models--a--b/blobs/" SHA1),
         "config.json",      "../../blobs",
         "/proc/self/exe"};
     for (size_t i = 0; i < ARRAY_LEN(targets); i++) {
