@@ -15,22 +15,25 @@ struct pull {
     struct http_request *r; /* waits for one answer; NULL with a stream */
     struct list link;       /* in api->pulls */
     char name[MANAGER_NAME_MAX];
+    uint64_t id; /* the manager's: the same for all who wait for one pull */
     bool detached, streaming, gone;
     struct stream stream;
     struct manager_subscription *subscription;
 };
 
 /* Nobody waits any more: the pull is not wanted. */
-static void give_up_if_last(struct api *a, const char *name)
+static void give_up_if_last(const struct pull *left)
 {
+    struct api *a = left->api;
     struct err err;
     list_each(at, &a->pulls)
     {
         const struct pull *p = list_of(at, struct pull, link);
-        if (!strcmp(p->name, name) && (p->detached || !p->gone))
+        if (p->id == left->id && (p->detached || !p->gone))
             return;
     }
-    if (manager_cancel_pull(a->manager, name, &err) < 0) {
+    if (left->id &&
+        manager_cancel_pull(a->manager, left->name, left->id, &err) < 0) {
         /* It has just ended by itself. */
     }
 }
@@ -40,7 +43,7 @@ static void client_left(void *ctx)
     struct pull *p = ctx;
     p->r = NULL;
     p->gone = true;
-    give_up_if_last(p->api, p->name);
+    give_up_if_last(p);
 }
 
 static void end_subscription(struct pull *p)
@@ -135,9 +138,8 @@ static void begin(const struct call *c, struct pull *p, bool stream,
                   const char *token)
 {
     struct err err;
-    uint64_t id;
     struct manager_pull pull = {.name = p->name, .token = token};
-    if (manager_pull(c->api->manager, &pull, on_done, p, &id, &err) < 0) {
+    if (manager_pull(c->api->manager, &pull, on_done, p, &p->id, &err) < 0) {
         api_fail(c->api, c->r, PROTO_BERTH, &err, p->name);
         free(p);
         return;
@@ -162,7 +164,7 @@ static void cancel(const struct call *c, const char *name)
     struct err err;
     struct buf b = BUF_MAX(4096);
     struct jsonw w = jsonw_to(&b);
-    if (manager_cancel_pull(c->api->manager, name, &err) < 0) {
+    if (manager_cancel_pull(c->api->manager, name, 0, &err) < 0) {
         api_fail(c->api, c->r, PROTO_BERTH, &err, name);
         return;
     }

@@ -76,8 +76,9 @@ struct manager_pull {
 int manager_pull(struct manager *m, const struct manager_pull *pull,
                  manager_done_fn *done, void *ctx, uint64_t *ret_id,
                  struct err *err) MUST_CHECK;
-/* Partial files stay. The pull's callers get E_CANCELLED. */
-int manager_cancel_pull(struct manager *m, const char *name,
+/* Partial files stay. The pull's callers get E_CANCELLED. id: only that one; 0:
+ * the one that runs. */
+int manager_cancel_pull(struct manager *m, const char *name, uint64_t id,
                         struct err *err) MUST_CHECK;
 
 /* The inspector's answer; strings live until the callback returns. */

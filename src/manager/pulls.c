@@ -205,10 +205,12 @@ void pull_cancel(struct pull *p)
     fetcher_cancel(p->fetcher);
 }
 
-int manager_cancel_pull(struct manager *m, const char *name, struct err *err)
+int manager_cancel_pull(struct manager *m, const char *name, uint64_t id,
+                        struct err *err)
 {
     struct model *model = registry_find(m, name);
-    if (!model || model->state != MODEL_PULLING)
+    if (!model || model->state != MODEL_PULLING ||
+        (id && model->pull->id != id))
         return err_set(err, E_NOT_FOUND, "%s is not being pulled", name);
     pull_cancel(model->pull);
     return 0;

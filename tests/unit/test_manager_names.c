@@ -83,13 +83,15 @@ static void a_pull_is_cancelled(void **state)
     fake_settle(r->f);
     assert_string_equal(rig_model_state(r), "pulling");
     assert_int_equal(rig_try(r, &a, &like, 1, 10), -E_LOADING);
-    assert_int_equal(manager_cancel_pull(r->m, RIG_MODEL, &r->err), 0);
+    assert_int_equal(manager_cancel_pull(r->m, RIG_MODEL, id + 1, &r->err),
+                     -E_NOT_FOUND);
+    assert_int_equal(manager_cancel_pull(r->m, RIG_MODEL, 0, &r->err), 0);
     fake_last(r->f, WORLD_FETCHER)->deaf = false;
     fake_settle(r->f);
     fake_turn(r->f, 10000);
     assert_int_equal(o.n, 1);
     assert_int_equal(o.code, -E_CANCELLED);
-    assert_int_equal(manager_cancel_pull(r->m, RIG_MODEL, &r->err),
+    assert_int_equal(manager_cancel_pull(r->m, RIG_MODEL, 0, &r->err),
                      -E_NOT_FOUND);
 }
 

@@ -111,7 +111,7 @@ static void ask(struct walk *w)
                              rig_outcome, o, &r->err);
         break;
     default:
-        if (manager_cancel_pull(r->m, some_name(w), &r->err) == 0)
+        if (manager_cancel_pull(r->m, some_name(w), 0, &r->err) == 0)
             return;
     }
     w->n_outcomes += code == 0;
