@@ -5,6 +5,7 @@
 #include "base/fs.h"
 #include "base/loop.h"
 #include "daemon/daemon.h"
+#include "daemon/hub_variables.h"
 #include "daemon/listen.h"
 #include "daemon/settings.h"
 #include "manager/manager.h"
@@ -22,8 +23,9 @@ struct daemon {
     struct settings settings;
     char home[FS_PATH_MAX], socket[FS_PATH_MAX], cache[FS_PATH_MAX],
         programs[FS_PATH_MAX];
-    const char *endpoint, *isa;
-    bool offline, public_ok, beyond_loopback, owns_socket, inherited_unix;
+    const char *isa;
+    struct hub_variables hub;
+    bool public_ok, beyond_loopback, owns_socket, inherited_unix;
     int threads, lock_fd;
     struct listening listening[LISTEN_MAX + 2];
     size_t n_listening, n_texts;

@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 enum { KEPT_DESCRIPTORS = 256 }; /* for everything but connections */
-#define HUB "https://huggingface.co"
 
 /* ---- configuration ------------------------------------------------------ */
 
@@ -89,11 +88,9 @@ int setup_config(struct daemon *d, const struct daemon_options *o,
         return r;
     log_set_level(
         (enum log_level)log_level_parse(str_of(d->settings.log_level)));
-    const char *endpoint = getenv("HF_ENDPOINT"), *isa = getenv("BERTH_ISA"),
-               *offline = getenv("HF_HUB_OFFLINE");
-    d->endpoint = endpoint && *endpoint ? endpoint : HUB;
+    const char *isa = getenv("BERTH_ISA");
+    d->hub = hub_variables(getenv);
     d->isa = isa ? isa : "";
-    d->offline = offline && *offline && strcmp(offline, "0");
     d->public_ok = o->insecure_no_auth;
     return 0;
 }
@@ -212,9 +209,12 @@ struct manager_config setup_manager(struct daemon *d)
         .load_per_100mb_ns = s,
         .degraded_sandbox = !strcmp(g->sandbox, "degraded"),
         .isa = d->isa,
-        .endpoint = d->endpoint,
+        .endpoint = d->hub.endpoint,
         .cache = d->cache,
-        .offline = d->offline,
+        .proxy = d->hub.proxy,
+        .no_proxy = d->hub.no_proxy,
+        .ca_file = d->hub.ca_file,
+        .offline = d->hub.offline,
         .models = g->models,
         .n_models = g->n_models,
     };
@@ -232,9 +232,9 @@ struct api_config setup_api(struct daemon *d)
         .socket = d->socket,
         .home = d->home,
         .cache = d->cache,
-        .endpoint = d->endpoint,
+        .endpoint = d->hub.endpoint,
         .level = d->isa[0] ? d->isa : "best",
-        .offline = d->offline,
+        .offline = d->hub.offline,
         .threads = d->threads,
     };
 }

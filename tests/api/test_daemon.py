@@ -204,3 +204,13 @@ def test_sockets_are_taken_over(tmp_path):
     finally:
         process.kill()
         process.stderr.close()
+
+
+def test_the_way_to_the_hub_is_the_environments(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        proxy.settimeout(20)
+        with Daemon(tmp_path, HF_ENDPOINT="http://hub.invalid", http_proxy=f"http://127.0.0.1:{proxy.getsockname()[1]}") as d:
+            assert d.ask("POST", "/berth/pull", {"model": "acme/tiny", "detach": True})[0] == 202
+            client, _ = proxy.accept()
+            with client:
+                assert client.recv(4096).startswith(b"GET http://hub.invalid/api/models/acme/tiny/")
