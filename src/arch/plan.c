@@ -15,7 +15,8 @@ size_t plan_load_scratch(const struct plan *p)
     size_t most = 0;
     for (size_t i = 0; i < p->n_loads; i++) {
         const struct load *l = &p->loads[i];
-        size_t need = l->n == 1 ? l->k : pack_scratch(l->k);
+        bool vector = l->kind == LOAD_ROWS && l->n == 1;
+        size_t need = vector ? l->k : pack_scratch(l->k);
         most = need > most ? need : most;
     }
     return most;

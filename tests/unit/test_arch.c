@@ -298,6 +298,84 @@ static void the_memory_foretold_is_the_memory_taken(void **state)
         }
 }
 
+/* A BERT whose vectors are one number wide: its tensors in F16, all zeros. */
+static void put_narrow(struct snapshot *s, int ffn)
+{
+    struct buf b = BUF_MAX(1 << 16);
+    size_t at = 0;
+    const struct {
+        const char *name;
+        int rows, cols; /* 0 rows: a vector */
+    } all[] = {
+        {"embeddings.word_embeddings.weight", 4, 1},
+        {"embeddings.position_embeddings.weight", 4, 1},
+        {"embeddings.token_type_embeddings.weight", 2, 1},
+        {"embeddings.LayerNorm.weight", 0, 1},
+        {"embeddings.LayerNorm.bias", 0, 1},
+        {"encoder.layer.0.attention.self.query.weight", 1, 1},
+        {"encoder.layer.0.attention.self.query.bias", 0, 1},
+        {"encoder.layer.0.attention.self.key.weight", 1, 1},
+        {"encoder.layer.0.attention.self.key.bias", 0, 1},
+        {"encoder.layer.0.attention.self.value.weight", 1, 1},
+        {"encoder.layer.0.attention.self.value.bias", 0, 1},
+        {"encoder.layer.0.attention.output.dense.weight", 1, 1},
+        {"encoder.layer.0.attention.output.dense.bias", 0, 1},
+        {"encoder.layer.0.attention.output.LayerNorm.weight", 0, 1},
+        {"encoder.layer.0.attention.output.LayerNorm.bias", 0, 1},
+        {"encoder.layer.0.intermediate.dense.weight", ffn, 1},
+        {"encoder.layer.0.intermediate.dense.bias", 0, ffn},
+        {"encoder.layer.0.output.dense.weight", 1, ffn},
+        {"encoder.layer.0.output.dense.bias", 0, 1},
+        {"encoder.layer.0.output.LayerNorm.weight", 0, 1},
+        {"encoder.layer.0.output.LayerNorm.bias", 0, 1},
+    };
+    uint64_t n = 0;
+    buf_add(&b, &n, sizeof(n));
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        size_t bytes =
+            2 * (size_t)((all[i].rows ? all[i].rows : 1) * all[i].cols);
+        char shape[40];
+        snprintf(shape, sizeof(shape), all[i].rows ? "%d,%d" : "%.0d%d",
+                 all[i].rows, all[i].cols);
+        buf_addf(&b,
+                 "%c\"%s\":{\"dtype\":\"F16\",\"shape\":[%s],"
+                 "\"data_offsets\":[%zu,%zu]}",
+                 i ? ',' : '{', all[i].name, shape, at, at + bytes);
+        at += bytes;
+    }
+    buf_putc(&b, '}');
+    n = b.len - sizeof(n);
+    memcpy(b.p, &n, sizeof(n));
+    for (size_t i = 0; i < at; i++)
+        buf_putc(&b, 0);
+    put_bytes(s, "model.safetensors", b.p, b.len);
+    buf_fini(&b);
+}
+
+static void packing_has_room_for_a_matrix_of_one_row(void **state)
+{
+    (void)state;
+    enum { FFN = 4096 };
+    struct snapshot s = {0};
+    struct recipe r;
+    struct engine *e;
+    struct err err;
+    struct engine_options o = {.threads = 1};
+    put_narrow(&s, FFN);
+    put_text(&s, "config.json",
+             "{\"model_type\":\"bert\",\"hidden_size\":1,"
+             "\"num_hidden_layers\":1,\"num_attention_heads\":1,"
+             "\"intermediate_size\":4096,\"vocab_size\":4,"
+             "\"max_position_embeddings\":4}");
+    assert_int_equal(recipe_open(&r, &s, false, &err), 0);
+    assert_int_equal(r.problems.n, 0);
+    assert_true(plan_load_scratch(&r.plan) >= pack_scratch(FFN));
+    recipe_fini(&r);
+    assert_int_equal(engine_open(&e, &s, &o, NULL, NULL, &err), 0);
+    engine_close(e);
+    snapshot_fini(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -310,6 +388,7 @@ int main(void)
         cmocka_unit_test(pickles_are_refused_and_safetensors_named),
         cmocka_unit_test(without_weights_there_is_no_model),
         cmocka_unit_test(tensors_that_nothing_reads_are_listed),
+        cmocka_unit_test(packing_has_room_for_a_matrix_of_one_row),
         cmocka_unit_test(the_memory_foretold_is_the_memory_taken),
     };
     return cmocka_run_group_tests_name("arch", tests, NULL, NULL);
