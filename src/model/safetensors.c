@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/size.h"
 #include "model/damage.h"
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -525,6 +526,7 @@ int tensor_read(const struct tensor *t, uint64_t first, size_t n, float *out,
 {
     size_t size = dtype_bytes(t->dtype);
     bool direct = t->dtype == DTYPE_F32;
+    assert(dtype_is_weight(t->dtype)); /* or it would outgrow the scratch */
     int r = read_at(t->file, direct ? out : scratch, n * size,
                     t->offset + first * size, err);
     if (r == 0 && !direct)

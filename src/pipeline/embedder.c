@@ -222,6 +222,11 @@ static int read_tensor(struct embedder *e, const struct tensors *t,
                           tensor_shape_text(w->shape, w->n_dims, shape), rows,
                           cols ? ", " : "", cols);
     }
+    if (!dtype_is_weight(w->dtype))
+        return err_set(err, E_UNSUPPORTED_OPTION,
+                       "%smodel.safetensors: %s is in %s; weights are computed "
+                       "from F32, F16 and BF16",
+                       folder, name, dtype_name(w->dtype));
     if (e->check_only)
         return 0;
     size_t n = (size_t)w->elements;

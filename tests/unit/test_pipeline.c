@@ -1,8 +1,8 @@
 /* tests/unit/test_pipeline.c - pooling on numbers that fit on a page. Against
  * sentence-transformers: tests/api/test_worker.py. */
+#include "models.h"
 #include "pipeline/embedder.h"
 #include "pipeline/value.h"
-#include "unit.h"
 #include <math.h>
 
 /* Three tokens of two numbers. */
@@ -110,6 +110,58 @@ static void a_tree_that_does_not_fit_says_so(void **state)
     arena_fini(&a);
 }
 
+/* A model of two numbers with a Dense of 2 x 2 in the given type. */
+static void put_dense(struct snapshot *s, const char *dtype, int bytes)
+{
+    struct buf b = BUF_MAX(4096);
+    uint64_t n = 0;
+    buf_add(&b, &n, sizeof(n));
+    buf_addf(&b,
+             "{\"linear.weight\":{\"dtype\":\"%s\",\"shape\":[2,2],"
+             "\"data_offsets\":[0,%d]}}",
+             dtype, 4 * bytes);
+    n = b.len - sizeof(n);
+    memcpy(b.p, &n, sizeof(n));
+    for (int i = 0; i < 4 * bytes; i++)
+        buf_putc(&b, 0);
+    put_bytes(s, "2_Dense/model.safetensors", b.p, b.len);
+    put_text(s, "2_Dense/config.json",
+             "{\"in_features\":2,\"out_features\":2,\"bias\":false}");
+    put_text(s, "1_Pooling/config.json", "{\"embedding_dimension\":2}");
+    put_text(s, "modules.json",
+             "[{\"type\":\"sentence_transformers.models.Transformer\","
+             "\"path\":\"\"},{\"type\":\"sentence_transformers.models."
+             "Pooling\",\"path\":\"1_Pooling\"},{\"type\":"
+             "\"sentence_transformers.models.Dense\",\"path\":\"2_Dense\"}]");
+    buf_fini(&b);
+}
+
+static void a_dense_of_another_number_type_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *dtype;
+        int bytes, code;
+    } cases[] = {{"F32", 4, 0},
+                 {"F16", 2, 0},
+                 {"F64", 8, -E_UNSUPPORTED_OPTION},
+                 {"I32", 4, -E_UNSUPPORTED_OPTION}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        for (int hidden = 0; hidden <= 2; hidden += 2) { /* 0: only checked */
+            struct snapshot s = {0};
+            struct embedder e;
+            struct err err;
+            put_dense(&s, cases[i].dtype, cases[i].bytes);
+            int r = embedder_open(&e, &s, hidden, &err);
+            assert_int_equal(r, cases[i].code);
+            if (r == 0)
+                embedder_fini(&e);
+            else
+                assert_non_null(strstr(err.msg, cases[i].dtype));
+            snapshot_fini(&s);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -118,6 +170,7 @@ int main(void)
         cmocka_unit_test(one_row_is_enough_where_one_is_read),
         cmocka_unit_test(layers_follow_the_pooling),
         cmocka_unit_test(a_vector_of_zeros_stays_zero),
+        cmocka_unit_test(a_dense_of_another_number_type_is_refused),
         cmocka_unit_test(a_tree_that_does_not_fit_says_so),
     };
     return cmocka_run_group_tests_name("pipeline", tests, NULL, NULL);
