@@ -84,8 +84,8 @@ bool pipeline_room(const struct pipeline *p);
  * pipeline_reap() if query_busy(), and else is the owner's to free. */
 int query_step(struct query *q, struct err *err) MUST_CHECK;
 bool query_busy(const struct query *q);
-/* Ends soon: with -E_CANCELLED from query_answer(). */
-void query_cancel(struct query *q);
+/* Ends soon: with why from query_answer(), unless it has failed before. */
+void query_cancel(struct query *q, const struct err *why);
 
 /* Calls ended() for each query that has nothing under way any more and is not
  * waiting for another step. */

@@ -155,7 +155,11 @@ static void fail(struct query *q, int code, const struct err *err)
 int query_step(struct query *q, struct err *err)
 {
     struct pipeline *p = q->req->p;
-    assert(!q->failed.code && q->n_started < q->n_sequences);
+    assert(q->n_started < q->n_sequences);
+    if (q->failed.code) { /* what it has started already has failed it */
+        *err = q->failed;
+        return -q->failed.code;
+    }
     struct slot *slot = take_slot(p);
     slot->query = q;
     slot->index = q->n_started;
@@ -177,11 +181,9 @@ int query_step(struct query *q, struct err *err)
     return q->n_started < q->n_sequences;
 }
 
-void query_cancel(struct query *q)
+void query_cancel(struct query *q, const struct err *why)
 {
-    struct err err;
-    err_set(&err, E_CANCELLED, "cancelled");
-    fail(q, E_CANCELLED, &err);
+    fail(q, why->code, why);
     for (struct slot *s = q->slots; s; s = s->q_next)
         engine_cancel(q->req->p->engine, &s->seq);
 }

@@ -67,11 +67,21 @@ static size_t index_of(const struct job_item *it)
     return (size_t)(it - it->job->work);
 }
 
+/* The item has had its answer. One that fails while it is being started is not
+ * started again. */
+static bool settle(struct job_item *it)
+{
+    struct job *j = it->job;
+    it->answered = true;
+    if (index_of(it) == j->next)
+        j->next++;
+    return one_less(j);
+}
+
 static bool fail_item(struct job_item *it, const struct err *err)
 {
-    it->answered = true;
     say_error(it->job->w, it->job->id, (int64_t)index_of(it), err);
-    return one_less(it->job);
+    return settle(it);
 }
 
 static void put_flags(struct wire_map *m, const struct answer *a)
@@ -162,10 +172,7 @@ static bool end_item(struct job_item *it)
         r = say_done(it, &a, &err);
     query_free(it->query);
     it->query = NULL;
-    if (r < 0)
-        return fail_item(it, &err);
-    it->answered = true;
-    return one_less(it->job);
+    return r < 0 ? fail_item(it, &err) : settle(it);
 }
 
 static void on_ended(struct query *q)
@@ -283,10 +290,8 @@ static bool step(struct job *j)
     int r = 0;
     if (!it->query) {
         r = read_inputs(it, &j->items[j->next], &err);
-        if (r < 0) {
-            j->next++;
+        if (r < 0)
             return fail_item(it, &err);
-        }
     }
     r = query_step(it->query, &err);
     if (r > 0)
@@ -300,23 +305,35 @@ static bool may_start(const struct job *j)
     return j->next < j->n && (!j->stalls || j->credit > 0);
 }
 
-/* Items that have not begun when the job's time is up. */
+/* Ends all items from one on that have not been answered. */
+static void give_up(struct job *j, size_t from, const struct err *why)
+{
+    j->next = j->n;
+    j->left++; /* so that it outlives the loop */
+    for (size_t i = from; i < j->n; i++) {
+        struct job_item *it = &j->work[i];
+        if (it->answered)
+            continue;
+        if (!it->query) {
+            fail_item(it, why);
+            continue;
+        }
+        query_cancel(it->query, why);
+        if (!query_busy(it->query))
+            end_item(it);
+    }
+    one_less(j);
+}
+
+/* What has not been started when the job's time is up, or not all of it. */
 static void expire(struct job *j, uint64_t now)
 {
     struct err err;
-    if (!j->deadline_ns || now < j->deadline_ns)
+    if (!j->deadline_ns || now < j->deadline_ns || j->next == j->n)
         return;
     err_set(&err, E_DEADLINE,
             "the deadline passed while the input waited for its turn");
-    for (size_t i = j->next, n = j->n; i < n; i++) {
-        struct job_item *it = &j->work[i];
-        if (it->query)
-            continue;
-        if (i == j->next)
-            j->next++;
-        if (fail_item(it, &err))
-            return;
-    }
+    give_up(j, j->next, &err);
 }
 
 static bool has_room(const struct worker *w)
@@ -361,21 +378,7 @@ static void cancel(struct job *j)
 {
     struct err err;
     err_set(&err, E_CANCELLED, "the job was cancelled");
-    j->next = j->n;
-    j->left++; /* so that it outlives the loop */
-    for (size_t i = 0; i < j->n; i++) {
-        struct job_item *it = &j->work[i];
-        if (it->answered)
-            continue;
-        if (!it->query) {
-            fail_item(it, &err);
-            continue;
-        }
-        query_cancel(it->query);
-        if (!query_busy(it->query))
-            end_item(it);
-    }
-    one_less(j);
+    give_up(j, 0, &err);
 }
 
 void jobs_cancel(struct worker *w, uint64_t id)

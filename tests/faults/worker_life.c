@@ -8,6 +8,7 @@
  * drains, and exits with its status. No answer is compared here but in how many
  * they are: numbers are the business of tests/api.
  */
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "ipc/channel.h"
@@ -35,6 +36,7 @@ struct life {
     char model[FS_PATH_MAX];  /* folder of config.json and model.safetensors */
     bool over;
     uint64_t last_job;
+    uint64_t deadline_ns; /* of the jobs that are asked; 0 = none */
     int fds[FILES_MAX];
     struct {
         const char *name;
@@ -249,6 +251,8 @@ static void ask(struct life *l, const char *task, const struct item *items,
         die(l, err.msg);
     struct wire_map m = begin(l, FRAME_JOB, ++l->last_job);
     wire_kz(&m, "task", task);
+    if (l->deadline_ns)
+        wire_kuint(&m, "deadline_ns", l->deadline_ns);
     if (params) {
         wire_key(&m, "params");
         struct wire_map p = wire_map_open(m.out);
@@ -385,6 +389,32 @@ static void similarity(struct life *l)
     ask_text(l, "sentence-similarity", "alone", 1, NULL, 0, 1);
 }
 
+/* Items of many sequences, whose time is up at any moment of their life: each
+ * is answered once. */
+static void deadlines(struct life *l)
+{
+    enum { ITEMS = 8, TRIES = 40, STEP_NS = 100000 };
+    struct part parts[FRAME_PARTS_MAX];
+    struct item items[ITEMS];
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+        parts[i] = text_part("a b c d e f g h i j k l m n o p q r s t",
+                             i ? "sentence" : "source");
+    for (size_t i = 0; i < ITEMS; i++)
+        items[i] = (struct item){ARRAY_LEN(parts), parts};
+    for (int i = 1; i <= TRIES; i++) {
+        int before = l->seen[FRAME_DONE] + l->seen[FRAME_ERROR];
+        int credit = l->seen[FRAME_CREDIT], pong = l->seen[FRAME_PONG];
+        l->deadline_ns = clock_now_ns() + (uint64_t)i * STEP_NS;
+        ask(l, "sentence-similarity", items, ITEMS, NULL);
+        wait_for(l, FRAME_CREDIT, credit + 1);
+        empty(l, FRAME_PING, 0);
+        wait_for(l, FRAME_PONG, pong + 1);
+        if (l->seen[FRAME_DONE] + l->seen[FRAME_ERROR] != before + ITEMS)
+            die(l, "an item past its deadline is not answered once");
+    }
+    l->deadline_ns = 0;
+}
+
 static void masks(struct life *l)
 {
     ask_text(l, "fill-mask", "a [MASK] b", 3, NULL, 3, 0);
@@ -428,6 +458,7 @@ static void serve(struct life *l)
     empty(l, FRAME_PING, 0);
     wait_for(l, FRAME_PONG, 2);
     stalled_and_cancelled(l);
+    deadlines(l);
     int done = l->seen[FRAME_DONE];
     struct part part = text_part("the last", "");
     struct item item = {1, &part};
