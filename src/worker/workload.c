@@ -401,11 +401,12 @@ void jobs_credit(struct worker *w, uint64_t id, uint64_t bytes)
 void jobs_end(struct worker *w)
 {
     list_each(at, &w->jobs) cancel(list_of(at, struct job, link));
-    while (!list_empty(&w->jobs)) {
+    for (;;) { /* first look, then wait: the loop may have been woken already */
         struct pollfd p = {w->wake_fd, POLLIN, 0};
-        if (poll(&p, 1, -1) < 0 && errno != EINTR)
+        if (w->pipeline)
+            pipeline_reap(w->pipeline, on_ended);
+        if (list_empty(&w->jobs) || (poll(&p, 1, -1) < 0 && errno != EINTR))
             return;
         worker_awake(w);
-        pipeline_reap(w->pipeline, on_ended);
     }
 }

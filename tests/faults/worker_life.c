@@ -1,6 +1,7 @@
 /* tests/faults/worker_life.c - a worker's whole life, said in frames.
  *
- *     worker_life serve | fill | inspect | refuse   PROGRAM [ARGUMENT...]
+ *     worker_life serve | fill | leave | inspect | refuse   PROGRAM
+ * [ARGUMENT...]
  *
  * Starts the program (a worker, or valgrind with one) with its end of a
  * socketpair as descriptor 3 and plays the daemon: greets it, gives it a tiny
@@ -481,6 +482,22 @@ static void fill(struct life *l)
     wait_end(l);
 }
 
+/* The daemon is gone while the worker is busy with the second item; the first
+ * has run by then, and nothing wakes the worker for it any more. */
+static void leave(struct life *l)
+{
+    char *book = long_text(1000000);
+    struct part parts[] = {text_part("a", ""), text_part(book, "")};
+    struct item items[] = {{1, &parts[0]}, {1, &parts[1]}};
+    hello(l);
+    load(l, NULL, true);
+    wait_for(l, FRAME_CREDIT, 1);
+    ask(l, "feature-extraction", items, ARRAY_LEN(items), NULL);
+    empty(l, FRAME_PING, 0);
+    wait_for(l, FRAME_PONG, 1);
+    free(book);
+}
+
 static void inspect(struct life *l)
 {
     hello(l);
@@ -541,6 +558,7 @@ int main(int argc, char **argv)
         int status;
     } lives[] = {{"serve", serve, 0},
                  {"fill", fill, 0},
+                 {"leave", leave, 0},
                  {"inspect", inspect, 0},
                  {"refuse", refuse, 1}};
     int want = -1;
