@@ -109,8 +109,10 @@ int load_model(struct worker *w, struct err *err)
     load_fini(&w->load);
     if (r < 0)
         return r;
+    r = say_ready(w, clock_now_ns() - begin, err);
+    if (r < 0)
+        return r;
     w->phase = WORKER_SERVING;
-    say_ready(w, clock_now_ns() - begin);
     say_credit(w, WORKER_JOBS, WORKER_BYTES);
     return 0;
 }

@@ -125,28 +125,34 @@ static void put_dtype(struct wire_map *m, const char *dtype)
     wire_ktext(m, "dtype", str_n(low, n));
 }
 
-void say_ready(struct worker *w, uint64_t load_ns)
+int say_ready(struct worker *w, uint64_t load_ns, struct err *err)
 {
     const struct pipeline_info *info = pipeline_info(w->pipeline);
     struct arena a = ARENA_MAX(1 << 20);
     const struct value *extra = pipeline_extra(w->pipeline, &a);
-    struct wire_map m = say_begin(w, FRAME_READY, 0);
-    wire_key(&m, "tasks");
-    put_texts(m.out, info->tasks);
-    wire_kz(&m, "task", info->tasks[0]);
-    wire_kuint(&m, "dim", info->dim);
-    wire_kuint(&m, "max_tokens", info->max_tokens);
-    wire_kuint(&m, "memory", worker_memory(w));
-    put_dtype(&m, info->engine.dtype);
-    wire_kz(&m, "isa", info->engine.level);
-    wire_kuint(&m, "load_ns", load_ns);
-    put_limits(&m);
+    int r = -E2BIG;
     if (extra) {
+        struct wire_map m = say_begin(w, FRAME_READY, 0);
+        wire_key(&m, "tasks");
+        put_texts(m.out, info->tasks);
+        wire_kz(&m, "task", info->tasks[0]);
+        wire_kuint(&m, "dim", info->dim);
+        wire_kuint(&m, "max_tokens", info->max_tokens);
+        wire_kuint(&m, "memory", worker_memory(w));
+        put_dtype(&m, info->engine.dtype);
+        wire_kz(&m, "isa", info->engine.level);
+        wire_kuint(&m, "load_ns", load_ns);
+        put_limits(&m);
         wire_key(&m, "extra");
         value_put(m.out, extra);
+        r = say_end(w, &m, NULL, 0);
     }
-    end_small(w, &m);
     arena_fini(&a);
+    return r != -E2BIG
+               ? 0
+               : err_set(err, E_DAMAGED_FILE,
+                         "the names of the model's prompts and of its mask "
+                         "token are too long for one message");
 }
 
 void say_credit(struct worker *w, uint64_t jobs, uint64_t bytes)

@@ -102,7 +102,8 @@ void say_hello(struct worker *w);
 void say_sandbox(struct worker *w);
 void say_progress(struct worker *w, const char *phase, uint64_t done,
                   uint64_t all);
-void say_ready(struct worker *w, uint64_t load_ns);
+/* E_DAMAGED_FILE: what the model says of itself does not fit into a frame. */
+int say_ready(struct worker *w, uint64_t load_ns, struct err *err) MUST_CHECK;
 void say_credit(struct worker *w, uint64_t jobs, uint64_t bytes);
 void say_pong(struct worker *w, uint64_t time_ns);
 /* Waits until everything said is out, at most 2 s. */

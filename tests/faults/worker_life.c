@@ -155,6 +155,14 @@ static void add_file(struct life *l, const char *name, int fd, uint64_t size)
     l->files[l->n_files++].size = size;
 }
 
+static bool has_file(const struct life *l, const char *name)
+{
+    for (int i = 0; i < l->n_files; i++)
+        if (!strcmp(l->files[i].name, name))
+            return true;
+    return false;
+}
+
 static void add_text(struct life *l, const char *name, const char *text)
 {
     int fd = memfd_create(name, MFD_CLOEXEC);
@@ -199,8 +207,9 @@ static void add_modules(struct life *l)
              "{\"embedding_dimension\": 32, \"pooling_mode\": [\"mean\", "
              "\"cls\", \"max\", \"lasttoken\", \"weightedmean\"]}");
     add_text(l, "sentence_bert_config.json", "{\"max_seq_length\": 30}");
-    add_text(l, "config_sentence_transformers.json",
-             "{\"prompts\": {\"query\": \"q \", \"other\": \"oo \"}}");
+    if (!has_file(l, "config_sentence_transformers.json"))
+        add_text(l, "config_sentence_transformers.json",
+                 "{\"prompts\": {\"query\": \"q \", \"other\": \"oo \"}}");
 }
 
 /* config: in place of the model's; modules: as a sentence-transformer. */
@@ -516,6 +525,25 @@ static void refuse(struct life *l)
     wait_end(l);
 }
 
+/* What it would say of itself does not fit into a frame: said, and the end. */
+static void boast(struct life *l)
+{
+    struct buf b = BUF_MAX(1 << 20);
+    buf_puts(&b, "{\"prompts\": {\"");
+    while (b.len < FRAME_BODY_MAX)
+        buf_puts(&b, "endless ");
+    buf_puts(&b, "\": \"x\"}}");
+    buf_putc(&b, 0);
+    hello(l);
+    add_text(l, "config_sentence_transformers.json", b.p);
+    load(l, NULL, true);
+    wait_for(l, FRAME_ERROR, 1);
+    if (strcmp(l->code, "damaged_file"))
+        die(l, "another error than expected");
+    wait_end(l);
+    buf_fini(&b);
+}
+
 static void start(struct life *l, char **argv)
 {
     int pair[2];
@@ -556,11 +584,9 @@ int main(int argc, char **argv)
         const char *name;
         void (*live)(struct life *l);
         int status;
-    } lives[] = {{"serve", serve, 0},
-                 {"fill", fill, 0},
-                 {"leave", leave, 0},
-                 {"inspect", inspect, 0},
-                 {"refuse", refuse, 1}};
+    } lives[] = {{"serve", serve, 0},   {"fill", fill, 0},
+                 {"leave", leave, 0},   {"inspect", inspect, 0},
+                 {"refuse", refuse, 1}, {"boast", boast, 1}};
     int want = -1;
     for (size_t i = 0; i < ARRAY_LEN(lives); i++) {
         if (strcmp(argv[1], lives[i].name))
