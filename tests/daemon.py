@@ -49,7 +49,7 @@ class Daemon:
         if config is not None:
             (self.folder / "berth.yaml").write_text(config)
             self.arguments += ["--config", str(self.folder / "berth.yaml")]
-        self.process = None
+        self.process = self.kept = None
         self.log_path = self.folder / "daemon.log"
 
     def start(self):
@@ -91,8 +91,13 @@ class Daemon:
     def connect(self, timeout=120):
         return http.client.HTTPConnection(self.host, self.port, timeout=timeout)
 
+    def keep_connection(self):
+        """From now on all is asked on one connection: the daemon's descriptors do not depend on when it closes others."""
+        self.kept = self.connect()
+
     def ask(self, method, path, body=None, headers=None, connection=None):
         """(status, headers, decoded JSON or text)."""
+        connection = connection or self.kept
         c = connection or self.connect()
         data = None if body is None else json.dumps(body).encode()
         c.request(method, path, data, {"Content-Type": "application/json", **(headers or {})})

@@ -10,6 +10,7 @@ GROWTH_BYTES = 64 * 1024
 @pytest.mark.timeout(300)
 def test_fifty_cycles_leave_nothing_behind(tmp_path):
     with Daemon(tmp_path) as d:
+        d.keep_connection()
         d.add(MINILM, MODELS / MINILM)
         seen = {}
         for cycle in range(1, CYCLES + 1):
