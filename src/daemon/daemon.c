@@ -242,15 +242,31 @@ static void next_phase(struct daemon *d)
         d->phase = DAEMON_ENDS;
 }
 
+static void ended(void *ctx, int code, const struct err *err)
+{
+    struct daemon *d = ctx;
+    (void)code, (void)err;
+    d->phase = DAEMON_ENDS;
+}
+
+/* A start that failed late: the manager may be at work already, and is freed
+ * when it is not. */
+static void give_up(struct daemon *d)
+{
+    d->phase = DAEMON_DRAINS;
+    manager_drain(d->manager, ended, d);
+    while (d->phase != DAEMON_ENDS)
+        loop_turn(d->loop, -1);
+}
+
+/* The helper first: what it still has refers to all the others. */
 static void stop(struct daemon *d)
 {
+    helper_close(d->helper);
     http_free(d->http);
     api_free(d->api);
     manager_free(d->manager);
-    if (d->world)
-        world_close(d->world);
-    if (d->helper)
-        helper_close(d->helper);
+    world_close(d->world);
     for (size_t i = 0; i < d->n_listening; i++)
         close(d->listening[i].fd);
     if (d->loop) {
@@ -284,6 +300,8 @@ int daemon_run(const struct daemon_options *options, struct err *err)
         log_info("daemon: stopped");
     if (r < 0 && d.owns_socket)
         unlink(d.socket);
+    if (r < 0 && d.manager)
+        give_up(&d);
     stop(&d);
     return r < 0 ? r : 0;
 }

@@ -214,3 +214,14 @@ def test_the_way_to_the_hub_is_the_environments(tmp_path):
             client, _ = proxy.accept()
             with client:
                 assert client.recv(4096).startswith(b"GET http://hub.invalid/api/models/acme/tiny/")
+
+
+def test_a_start_that_fails_late_is_said_and_leaves_no_child(tmp_path):
+    commit = "0" * 40
+    snapshot = tmp_path / "hub/models--acme--tiny/snapshots" / commit
+    snapshot.mkdir(parents=True)
+    for name in ("config.json", "tokenizer.json", "model.safetensors"):
+        (snapshot / name).write_text("{}")
+    (tmp_path / "home/berth.json/in the way").mkdir(parents=True)
+    assert "berth.json" in refused(tmp_path, "--listen", "127.0.0.1:0")
+    assert not (tmp_path / "home/berth.sock").exists()
