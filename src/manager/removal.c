@@ -74,6 +74,21 @@ static void on_removed(void *ctx, struct frame *done, const struct err *err)
         end(model, err);
 }
 
+/* Another revision of it that is to stay has the same snapshot. */
+static bool is_shared(const struct model *model)
+{
+    list_each(at, &model->m->models)
+    {
+        const struct model *other = list_of(at, struct model, link);
+        if (other != model && other->state != MODEL_ABSENT &&
+            other->state != MODEL_REMOVING &&
+            !strcmp(other->is.id, model->is.id) &&
+            !strcmp(other->is.commit, model->is.commit))
+            return true;
+    }
+    return false;
+}
+
 static void on_unloaded(void *ctx, int code, const struct err *err)
 {
     (void)code;
@@ -85,7 +100,8 @@ static void on_unloaded(void *ctx, int code, const struct err *err)
          found = !strcmp(model->is.origin, "found");
     struct fetcher_job job = {"remove", model,      put_params,
                               NULL,     on_removed, model};
-    if (!*model->is.commit || !(pulled || (found && model->removes_all)))
+    if (!*model->is.commit || is_shared(model) ||
+        !(pulled || (found && model->removes_all)))
         forget(model);
     else if (fetcher_open(model->m, &job, &fetcher, &why) < 0)
         end(model, &why);

@@ -179,6 +179,32 @@ static void aliases_name_models(void **state)
     assert_int_equal(rig_try(r, &a, &like, 1, 10), -E_MODEL_NOT_FOUND);
 }
 
+static void a_snapshot_that_two_revisions_have_goes_with_the_last(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new();
+    struct outcome o[2] = {0};
+    rig_know(r, RIG_MODEL, 1);
+    rig_know(r, RIG_MODEL, 1);
+    free(r->f->content.models[1].revision);
+    r->f->content.models[1].revision = mem_strdup("v1");
+    rig_start(r);
+    assert_int_equal(manager_remove(r->m, RIG_MODEL "@v1", false, rig_outcome,
+                                    &o[0], &r->err),
+                     0);
+    fake_settle(r->f);
+    assert_int_equal(o[0].code, 0);
+    assert_int_equal(fake_spawned(r->f, WORLD_FETCHER), 0);
+    assert_non_null(strstr(r->f->log, "drop " RIG_MODEL " v1;"));
+    assert_string_equal(rig_model_state(r), "registered");
+    assert_int_equal(
+        manager_remove(r->m, RIG_MODEL, false, rig_outcome, &o[1], &r->err), 0);
+    fake_settle(r->f);
+    assert_int_equal(o[1].code, 0);
+    assert_int_equal(fake_spawned(r->f, WORLD_FETCHER), 1);
+    rig_end(r);
+}
+
 static void only_what_berth_pulled_is_removed(void **state)
 {
     (void)state;
@@ -329,6 +355,7 @@ int main(void)
         RIG_TEST(names_that_are_none_are_refused),
         RIG_TEST(a_folder_is_added_and_forgotten),
         KNOWN(aliases_name_models),
+        cmocka_unit_test(a_snapshot_that_two_revisions_have_goes_with_the_last),
         cmocka_unit_test(only_what_berth_pulled_is_removed),
         KNOWN(the_longest_name_matches),
         KNOWN(a_plan_of_a_model_that_is_here),
