@@ -246,18 +246,43 @@ static void copy_config(struct manager *m, const struct manager_config *from)
     c->models = models;
 }
 
+static bool same(const char *a, const char *b)
+{
+    return !strcmp(a ? a : "", b ? b : "");
+}
+
+static int check_model(const struct manager_config *c, size_t i,
+                       struct err *err)
+{
+    const struct manager_model_config *model = &c->models[i];
+    struct hub_name name;
+    char revision[HUB_REVISION_MAX];
+    int r = hub_name_parse(str_of(model->name), &name, err);
+    if (r == 0 && strchr(model->name, '@'))
+        r = err_set(err, E_INVALID_REQUEST,
+                    "the name %s holds a revision: write it as \"revision\"",
+                    model->name);
+    if (r == 0 && model->revision)
+        r = hub_revision_parse(str_of(model->revision), revision, err);
+    if (r == 0 && model->alias)
+        r = alias_word(model->alias, err);
+    for (size_t k = 0; k < i && r == 0; k++) {
+        const struct manager_model_config *before = &c->models[k];
+        if (!strcmp(before->name, model->name) &&
+            same(before->revision, model->revision))
+            r = err_set(err, E_CONFLICT, "%s is there twice", model->name);
+        else if (model->alias && same(before->alias, model->alias))
+            r = err_set(err, E_CONFLICT, "the alias %s is there twice",
+                        model->alias);
+    }
+    return r;
+}
+
 static int check_config(const struct manager_config *c, struct err *err)
 {
-    for (size_t i = 0; i < c->n_models; i++) {
-        struct hub_name name;
-        char revision[HUB_REVISION_MAX];
-        int r = hub_name_parse(str_of(c->models[i].name), &name, err);
-        if (r == 0 && c->models[i].revision)
-            r = hub_revision_parse(str_of(c->models[i].revision), revision,
-                                   err);
-        if (r < 0)
+    for (size_t i = 0; i < c->n_models; i++)
+        if (check_model(c, i, err) < 0)
             return err_prefix(err, "models[%zu] in the configuration", i);
-    }
     return 0;
 }
 

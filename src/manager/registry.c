@@ -216,18 +216,22 @@ void registry_sweep(struct manager *m)
 
 /* ---- aliases ---- */
 
-int alias_check(const struct manager *m, const char *name, struct err *err)
+int alias_word(const char *name, struct err *err)
 {
     struct hub_name parsed;
     if (strchr(name, '/') || strchr(name, '@'))
         return err_set(err, E_INVALID_REQUEST,
                        "an alias is one word without \"/\" and \"@\"");
     int r = hub_name_parse(str_of(name), &parsed, err);
-    if (r < 0)
-        return err_prefix(err, "not an alias");
-    if (find_plain(m, name))
-        return err_set(err, E_CONFLICT, "%s is the name of a model", name);
-    return 0;
+    return r < 0 ? err_prefix(err, "not an alias") : 0;
+}
+
+int alias_check(const struct manager *m, const char *name, struct err *err)
+{
+    int r = alias_word(name, err);
+    if (r == 0 && find_plain(m, name))
+        r = err_set(err, E_CONFLICT, "%s is the name of a model", name);
+    return r;
 }
 
 int alias_set(struct manager *m, const char *name, const char *target,

@@ -27,6 +27,8 @@ struct alias *alias_find(const struct manager *m, const char *name);
 int alias_set(struct manager *m, const char *name, const char *target,
               bool declared, struct err *err) MUST_CHECK;
 void alias_drop(struct manager *m, struct alias *a);
+/* May it be an alias at all; may it be one here? */
+int alias_word(const char *name, struct err *err) MUST_CHECK;
 int alias_check(const struct manager *m, const char *name,
                 struct err *err) MUST_CHECK;
 

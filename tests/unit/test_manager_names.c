@@ -122,6 +122,28 @@ static void names_that_are_none_are_refused(void **state)
     }
 }
 
+/* ---- declared ---- */
+
+static void a_declaration_that_cannot_be_is_refused(void **state)
+{
+    (void)state;
+    static const struct manager_model_config bad[][2] = {
+        {{.name = RIG_MODEL "@v1"}, {.name = OTHER}},
+        {{.name = RIG_MODEL, .alias = "a/b"}, {.name = OTHER}},
+        {{.name = RIG_MODEL, .revision = "x..y"}, {.name = OTHER}},
+        {{.name = RIG_MODEL}, {.name = RIG_MODEL}},
+        {{.name = RIG_MODEL, .alias = "x"}, {.name = OTHER, .alias = "x"}}};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        struct rig *r = rig_new();
+        r->config.models = bad[i];
+        r->config.n_models = 2;
+        assert_true(manager_new(&r->m, &r->config, &r->f->w, &r->err) < 0);
+        assert_non_null(strstr(r->err.msg, "models["));
+        fake_free(r->f);
+        free(r);
+    }
+}
+
 /* ---- add, alias, remove ---- */
 
 static void a_folder_is_added_and_forgotten(void **state)
@@ -355,6 +377,7 @@ int main(void)
         RIG_TEST(names_that_are_none_are_refused),
         RIG_TEST(a_folder_is_added_and_forgotten),
         KNOWN(aliases_name_models),
+        cmocka_unit_test(a_declaration_that_cannot_be_is_refused),
         cmocka_unit_test(a_snapshot_that_two_revisions_have_goes_with_the_last),
         cmocka_unit_test(only_what_berth_pulled_is_removed),
         KNOWN(the_longest_name_matches),
