@@ -23,7 +23,7 @@ static void write_item(struct infer *x, size_t at, struct buf *out)
     if (at > 1)
         buf_putc(out, ',');
     if (item->v)
-        infer_vector(item, out);
+        infer_rows(x, item, out);
     else
         buf_add(out, item->json.p, item->json.len);
 }

@@ -4,7 +4,12 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-enum { RESULT_MAX = 8 << 20, WHOLE_MAX = 64 << 10, PIECE = 32 << 10 };
+enum {
+    RESULT_MAX = 8 << 20, /* of an item's tree, as JSON */
+    HELD_MAX = 256 << 20, /* of all items' results */
+    WHOLE_MAX = 64 << 10,
+    PIECE = 32 << 10,
+};
 
 static void infer_free(struct infer *x)
 {
@@ -68,9 +73,26 @@ static int take_result(struct infer *x, const struct manager_result *result)
     return take_tensor(item, &result->parts->parts[0], &x->err);
 }
 
+/* Whether the results can still be held. If not, the rest is not computed. */
+static bool within_bounds(struct infer *x, const struct manager_result *result)
+{
+    for (size_t i = 0; result->parts && i < result->parts->n_parts; i++)
+        x->held += result->parts->parts[i].data.n;
+    if (x->held <= HELD_MAX)
+        return true;
+    manager_cancel(x->api->manager, x->job);
+    api_fail_at(x->api, x->r, x->proto, x->model, E_TOO_LARGE,
+                "the answer has more than %d MiB: send fewer inputs at a time",
+                HELD_MAX >> 20);
+    infer_free(x);
+    return false;
+}
+
 static void on_item(void *ctx, const struct manager_result *result)
 {
     struct infer *x = ctx;
+    if (!within_bounds(x, result))
+        return;
     x->tokens += result->tokens;
     x->truncated += result->truncated;
     if (result->queue_ns > x->queue_ns)
@@ -79,6 +101,7 @@ static void on_item(void *ctx, const struct manager_result *result)
         x->run_ns = result->run_ns;
     if (x->err.code == 0 && result->item < x->n && take_result(x, result) < 0)
         log_warn("api: a result of %s was refused: %s", x->model, x->err.msg);
+    x->held += x->items[result->item].json.len;
 }
 
 static void on_failed(void *ctx, long item, const struct err *err)
@@ -111,15 +134,50 @@ void infer_vector(const struct infer_item *item, struct buf *out)
     jsonw_end_array(&w);
 }
 
+static void write_row(struct infer *x, struct buf *out)
+{
+    const struct infer_item *item = x->rest;
+    struct jsonw w = jsonw_to(out);
+    infer_open(out, x->row, item->rows);
+    jsonw_floats(&w, item->v + x->row++ * item->dim, item->dim);
+    if (x->row < item->rows)
+        return;
+    infer_open(out, item->rows, item->rows);
+    x->rest = NULL;
+}
+
+void infer_rows(struct infer *x, const struct infer_item *item, struct buf *out)
+{
+    if (item->flat || item->rows == 0) {
+        infer_vector(item, out);
+        return;
+    }
+    x->rest = item;
+    x->row = 0;
+    write_row(x, out);
+}
+
+/* Until out has that many bytes; false when nothing is left. */
+static bool write_some(struct infer *x, struct buf *out, size_t most)
+{
+    while (out->len < most && !out->failed) {
+        if (x->rest)
+            write_row(x, out);
+        else if (x->at < x->pieces)
+            x->write(x, x->at++, out);
+        else
+            return false;
+    }
+    return x->rest || x->at < x->pieces;
+}
+
 static int more(void *ctx, struct buf *out)
 {
     struct infer *x = ctx;
     buf_add(out, x->head.p, x->head.len);
     buf_fini(&x->head);
     x->head = (struct buf){0};
-    while (x->at < x->pieces && out->len < PIECE)
-        x->write(x, x->at++, out);
-    return x->at < x->pieces;
+    return write_some(x, out, PIECE);
 }
 
 static void fini(void *ctx)
@@ -154,9 +212,7 @@ static void answer(struct infer *x)
     struct buf out = BUF_MAX(REPLY_MAX);
     struct http_request *r = x->r;
     add_headers(x);
-    while (x->at < x->pieces && out.len < WHOLE_MAX)
-        x->write(x, x->at++, &out);
-    if (x->at == x->pieces || out.failed) {
+    if (!write_some(x, &out, WHOLE_MAX) || out.failed) {
         api_reply_json(r, 200, &out);
         infer_free(x);
         return;

@@ -27,6 +27,8 @@ struct infer {
     size_t n;
     struct err err; /* code 0 = none */
 
+    size_t held; /* bytes of the items' results */
+
     /* Sums over the items. */
     uint64_t tokens, queue_ns, run_ns; /* the times: maxima */
     size_t truncated, characters;
@@ -36,6 +38,9 @@ struct infer {
     void (*headers)(struct infer *x);
     void (*write)(struct infer *x, size_t at, struct buf *out);
     size_t pieces, at;
+    const struct infer_item
+        *rest; /* whose rows from row on are to be written */
+    size_t row;
     struct buf head; /* what was written before it proved to be long */
     bool single, base64;
 };
@@ -59,6 +64,10 @@ void infer_submit(const struct call *c, enum api_proto proto,
 void infer_open(struct buf *out, size_t i, size_t n);
 /* The item's rows as JSON: [..] or [[..],..]. */
 void infer_vector(const struct infer_item *item, struct buf *out);
+/* The same, row by row, as the last thing that a write() adds: what does not
+ * fit in one piece follows before the next write(). */
+void infer_rows(struct infer *x, const struct infer_item *item,
+                struct buf *out);
 
 /* A tree from a worker as JSON. */
 void wire_json(struct jsonw *w, const struct wire_node *node);
