@@ -96,26 +96,53 @@ static bool is_loopback(const struct sockaddr_storage *a)
             v6->sin6_addr.s6_addr[12] == 127);
 }
 
+/* Takes out of the list the connection that was handed to the library as fd and
+ * of which the library has not told yet; NULL if there is none. */
+struct http_conn *accept_begun(struct http *h, int fd)
+{
+    struct http_conn **p = &h->adding;
+    while (*p && (*p)->fd != fd)
+        p = &(*p)->next;
+    struct http_conn *c = *p;
+    if (c)
+        *p = c->next;
+    return c;
+}
+
+static void forget(struct http *h, struct http_conn *c)
+{
+    if (!c)
+        return;
+    h->n_conns--;
+    free(c);
+}
+
+/* The library tells of a connection while it is added (0.9) or in its next run
+ * (1.0); or never, having closed fd: then at once, with MHD_NO, or, as one sees
+ * when the descriptor comes again, later. */
 static void add_conn(struct listener *l, int fd,
                      const struct sockaddr_storage *addr, socklen_t n)
 {
     struct http *h = l->http;
+    forget(h, accept_begun(h, fd));
     struct http_conn *c = mem_new(struct http_conn);
     c->http = h;
     c->fd = fd;
     c->peer = l->kind;
     c->local = l->kind == HTTP_UNIX || is_loopback(addr);
+    c->next = h->adding;
     h->adding = c;
     h->n_conns++;
     h->counts.accepted++;
-    /* on failure the library has closed fd; h->adding tells whether it told us
-     * about the connection before */
-    MHD_add_connection(h->mhd, fd, (const struct sockaddr *)addr, n);
-    if (h->adding) {
-        h->adding = NULL;
-        h->n_conns--;
-        free(c);
-    }
+    if (MHD_add_connection(h->mhd, fd, (const struct sockaddr *)addr, n) !=
+        MHD_YES)
+        forget(h, accept_begun(h, fd));
+}
+
+void accept_forget_begun(struct http *h)
+{
+    while (h->adding)
+        forget(h, accept_begun(h, h->adding->fd));
 }
 
 void accept_some(struct listener *l)

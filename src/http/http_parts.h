@@ -58,7 +58,8 @@ struct http {
     int reserve_fd; /* given up for a moment when descriptors run out */
     bool paused;    /* not accepting: limit, or no descriptors */
     bool last_answers, running;
-    struct http_conn *conns, *to_resume, *adding;
+    struct http_conn *conns, *to_resume;
+    struct http_conn *adding; /* given to the library, which has not told yet */
     struct tail *lingering;
     unsigned n_conns, n_requests, n_lingering;
     struct http_counts counts;
@@ -107,6 +108,8 @@ void server_pump(struct http *h);
 /* accept.c */
 void accept_some(struct listener *l);
 void accept_resume(struct http *h);
+struct http_conn *accept_begun(struct http *h, int fd);
+void accept_forget_begun(struct http *h);
 void accept_linger(struct http *h, int fd);
 void accept_linger_end(struct http *h);
 

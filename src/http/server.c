@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "http/http_parts.h"
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -283,8 +284,10 @@ static void on_connection(void *ctx, struct MHD_Connection *m, void **socket,
         *socket = NULL;
         return;
     }
-    struct http_conn *c = h->adding;
-    h->adding = NULL;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(m, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct http_conn *c = accept_begun(h, info->connect_fd);
+    assert(c);
     *socket = c;
     c->mhd = m;
     c->next = h->conns;
@@ -404,6 +407,7 @@ void http_free(struct http *h)
     if (h->mhd) {
         resume_all(&h->resume); /* the library dies on suspended ones */
         MHD_stop_daemon(h->mhd);
+        accept_forget_begun(h);
     }
     loop_later_clear(h->loop, &h->resume);
     loop_later_clear(h->loop, &h->pump);
