@@ -94,29 +94,27 @@ static int verdict(const struct invocation *in, struct json p, struct err *err)
                    STR_FMT(field_str(it.value, "why")));
 }
 
-static void write_body(struct buf *body, const char *name)
+static void write_body(struct buf *body, const char *name,
+                       const struct buf *token)
 {
-    struct buf token = BUF_MAX(TOKEN_MAX);
     struct jsonw w = jsonw_to(body);
-    environment_token(&token);
     jsonw_object(&w);
     jsonw_kz(&w, "model", name);
-    if (token.len)
-        jsonw_kstr(&w, "token", buf_str(&token));
+    if (token->len)
+        jsonw_kstr(&w, "token", buf_str(token));
     jsonw_end_object(&w);
-    buf_fini(&token);
 }
 
 int cmd_plan(const struct invocation *in, struct err *err)
 {
     struct client *c = NULL;
     struct reply reply = {0};
-    struct buf body = BUF_MAX(65536);
+    struct buf body = BUF_MAX(65536), token = BUF_MAX(TOKEN_MAX);
     int r = client_open(&c, in, err);
     if (r < 0)
         return r;
-    write_body(&body, in->args[0]);
-    r = environment_compare(c, err);
+    r = environment_hub(c, &token, err);
+    write_body(&body, in->args[0], &token);
     if (r == 0)
         r = client_post(c, "/berth/plan", &body, &reply, err);
     if (r == 0 && in->option[OPTION_JSON])
@@ -126,6 +124,7 @@ int cmd_plan(const struct invocation *in, struct err *err)
     if (r == 0)
         r = verdict(in, json_root(reply.doc), err);
     reply_fini(&reply);
+    buf_fini(&token);
     buf_fini(&body);
     client_close(c);
     return r;

@@ -85,22 +85,20 @@ static int on_bytes(void *ctx, struct str bytes, struct err *err)
     return event_stream_feed(&p->stream, bytes, err);
 }
 
-static void write_body(struct buf *body, const struct invocation *in)
+static void write_body(struct buf *body, const struct invocation *in,
+                       const struct buf *token)
 {
-    struct buf token = BUF_MAX(TOKEN_MAX);
     struct jsonw w = jsonw_to(body);
     jsonw_object(&w);
     jsonw_kz(&w, "model", in->args[0]);
     if (in->option[OPTION_CANCEL]) {
         jsonw_kbool(&w, "cancel", true);
     } else {
-        environment_token(&token);
-        if (token.len)
-            jsonw_kstr(&w, "token", buf_str(&token));
+        if (token->len)
+            jsonw_kstr(&w, "token", buf_str(token));
         jsonw_kbool(&w, in->option[OPTION_DETACH] ? "detach" : "stream", true);
     }
     jsonw_end_object(&w);
-    buf_fini(&token);
 }
 
 static int finish(struct pull *p, int code, const struct reply *reply,
@@ -168,15 +166,16 @@ static int one_word(struct client *c, const struct invocation *in,
 int cmd_pull(const struct invocation *in, struct err *err)
 {
     struct client *c = NULL;
-    struct buf body = BUF_MAX(65536);
+    struct buf body = BUF_MAX(65536), token = BUF_MAX(TOKEN_MAX);
     int r = client_open(&c, in, err);
     if (r < 0)
         return r;
     bool brief = in->option[OPTION_DETACH] || in->option[OPTION_CANCEL];
-    write_body(&body, in);
-    r = environment_compare(c, err);
+    r = environment_hub(c, in->option[OPTION_CANCEL] ? NULL : &token, err);
+    write_body(&body, in, &token);
     if (r == 0)
         r = brief ? one_word(c, in, &body, err) : follow(c, in, &body, err);
+    buf_fini(&token);
     buf_fini(&body);
     client_close(c);
     return r;

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define HUB "https://huggingface.co"
+
 static const char *variable(const char *name)
 {
     const char *v = getenv(name);
@@ -53,7 +55,7 @@ static void token_from_file(struct buf *out)
     buf_fini(&file);
 }
 
-void environment_token(struct buf *out)
+static void find_token(struct buf *out)
 {
     const char *v = variable("HF_TOKEN");
     if (!v)
@@ -85,12 +87,30 @@ static void compare(const char *name, const char *mine, struct json status,
                 STR_FMT(theirs), mine, name);
 }
 
-int environment_compare(struct client *c, struct err *err)
+/* A token is for the Hub that its owner means. */
+static void keep_token_at_home(struct buf *token, struct json status)
+{
+    const char *mine = variable("HF_ENDPOINT");
+    struct str theirs = field_str(status, "endpoint");
+    if (!mine)
+        mine = HUB;
+    if (!token->len || !theirs.n || same_place(str_of(mine), theirs))
+        return;
+    buf_reset(token);
+    fprintf(stderr,
+            "berth: note: the token is not sent: it is for %s and the daemon "
+            "uses %.*s (HF_ENDPOINT=%.*s, if the token is for that)\n",
+            mine, STR_FMT(theirs), STR_FMT(theirs));
+}
+
+int environment_hub(struct client *c, struct buf *token, struct err *err)
 {
     char path[FS_PATH_MAX];
     const char *endpoint = variable("HF_ENDPOINT");
     const char *cache = variable("HF_HUB_CACHE"), *home = variable("HF_HOME");
-    if (!endpoint && !cache && !home)
+    if (token)
+        find_token(token);
+    if (!endpoint && !cache && !home && (!token || !token->len))
         return 0;
     struct reply reply;
     int r = client_get(c, "/berth/status", &reply, err);
@@ -102,6 +122,8 @@ int environment_compare(struct client *c, struct err *err)
             compare("HF_HUB_CACHE", cache, status, "cache");
         else if (home && fs_join(path, home, "hub") == 0)
             compare("HF_HOME", path, status, "cache");
+        if (token)
+            keep_token_at_home(token, status);
     }
     reply_fini(&reply);
     return r;

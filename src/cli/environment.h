@@ -7,12 +7,12 @@
 
 enum { TOKEN_MAX = 4096 };
 
-/* HF_TOKEN, else the file that huggingface_hub keeps, into out; empty when
- * there is none. A file that cannot be read counts as none. */
-void environment_token(struct buf *out);
-
-/* Says on standard error where the daemon's Hub or cache is another one than
- * the caller's variables name. */
-int environment_compare(struct client *c, struct err *err) MUST_CHECK;
+/* The caller's token into token: HF_TOKEN, else the file that huggingface_hub
+ * keeps; empty when there is none (a file that cannot be read counts as none).
+ * Says on standard error where the daemon's Hub or cache is another one than
+ * the caller's variables name; to another Hub the token does not go. token
+ * NULL: none is wanted. */
+int environment_hub(struct client *c, struct buf *token,
+                    struct err *err) MUST_CHECK;
 
 #endif

@@ -442,14 +442,28 @@ def test_the_token_goes_with_the_pull(fake, berth, tmp_path):
     home.mkdir(parents=True)
     (home / "token").write_text("from-home\n")
     (tmp_path / "token").write_text("from-path\n")
-    berth("pull", NAME, HF_TOKEN=" direct ")
-    berth("pull", NAME)
-    berth("pull", NAME, HF_TOKEN_PATH=str(tmp_path / "token"))
-    berth("pull", NAME, HF_HOME=str(tmp_path))
-    berth("pull", NAME, HF_HOME=str(tmp_path / "none"))
-    berth("plan", NAME, HF_TOKEN="direct")
+    here = {"HF_ENDPOINT": "https://hub.test"}
+    berth("pull", NAME, HF_TOKEN=" direct ", **here)
+    berth("pull", NAME, **here)
+    berth("pull", NAME, HF_TOKEN_PATH=str(tmp_path / "token"), **here)
+    berth("pull", NAME, HF_HOME=str(tmp_path), **here)
+    berth("pull", NAME, HF_HOME=str(tmp_path / "none"), **here)
+    berth("plan", NAME, HF_TOKEN="direct", **here)
     assert [b.get("token") for b in fake.bodies("POST /berth/pull")] == ["direct", "from-home", "from-path", "from-path", None]
     assert fake.bodies("POST /berth/plan")[0]["token"] == "direct"
+
+
+def test_the_token_does_not_go_to_another_hub(fake, berth):
+    fake.routes["POST /berth/pull"] = MODEL
+    fake.routes["POST /berth/plan"] = PLAN
+    for command in ("pull", "plan"):
+        for environment in ({}, {"HF_ENDPOINT": "https://mirror.test"}):
+            done = berth(command, NAME, HF_TOKEN="secret", **environment)
+            assert "the token is not sent" in done.stderr and "secret" not in done.stderr
+    fake.routes["GET /berth/status"] = STATUS | {"endpoint": "https://huggingface.co"}
+    assert berth("pull", NAME, HF_TOKEN="sent").stderr == ""
+    assert [b.get("token") for b in fake.bodies("POST /berth/pull")] == [None, None, "sent"]
+    assert [b.get("token") for b in fake.bodies("POST /berth/plan")] == [None, None]
 
 
 def test_other_hub_and_cache_than_the_daemons_are_said(fake, berth):
