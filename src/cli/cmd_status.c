@@ -33,10 +33,7 @@ static void memory(struct table *t, struct json status)
     char reserved[HUMAN_TEXT], budget[HUMAN_TEXT];
     struct json m = json_get(status, "memory");
     table_text(t, "kernels");
-    struct str level = field_str(status, "level");
-    if (str_is(level, "best"))
-        level = str_of("the best that this processor has");
-    table_cellf(t, "%.*s, %llu threads", STR_FMT(level),
+    table_cellf(t, "%.*s, %llu threads", STR_FMT(field_str(status, "level")),
                 number(status, "threads"));
     table_text(t, "memory");
     table_cellf(t, "%s reserved of %s",

@@ -91,6 +91,9 @@ static int start_manager(struct daemon *d, struct err *err)
     int r = fs_program_dir(d->programs);
     if (r < 0)
         return err_set(err, -r, "cannot tell where berthd itself is");
+    r = level_ask(d->programs, d->isa, d->level, err);
+    if (r < 0)
+        return r;
     r = helper_open(&d->helper, d->loop, HELPER_QUEUE, err);
     if (r < 0)
         return r;
@@ -152,7 +155,7 @@ static int announce(struct daemon *d, struct err *err)
     log_info("daemon: berthd %s listens on %.*s and %s, home %s, models in %s, "
              "kernels %s, %d threads",
              BERTH_VERSION, STR_FMT(buf_str(&list)), d->socket, d->home,
-             d->cache, d->isa[0] ? d->isa : "best", d->threads);
+             d->cache, d->level, d->threads);
     buf_fini(&b);
     buf_fini(&list);
     return r;

@@ -6,6 +6,7 @@
 #include "base/loop.h"
 #include "daemon/daemon.h"
 #include "daemon/hub_variables.h"
+#include "daemon/level.h"
 #include "daemon/listen.h"
 #include "daemon/settings.h"
 #include "manager/manager.h"
@@ -23,7 +24,8 @@ struct daemon {
     struct settings settings;
     char home[FS_PATH_MAX], socket[FS_PATH_MAX], cache[FS_PATH_MAX],
         programs[FS_PATH_MAX];
-    const char *isa;
+    const char *isa; /* the cap that was asked for; "" = none */
+    char level[LEVEL_MAX];
     struct hub_variables hub;
     bool public_ok, beyond_loopback, owns_socket, inherited_unix;
     int threads, lock_fd;

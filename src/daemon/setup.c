@@ -233,7 +233,7 @@ struct api_config setup_api(struct daemon *d)
         .home = d->home,
         .cache = d->cache,
         .endpoint = d->hub.endpoint,
-        .level = d->isa[0] ? d->isa : "best",
+        .level = d->level,
         .offline = d->hub.offline,
         .threads = d->threads,
     };

@@ -225,3 +225,18 @@ def test_a_start_that_fails_late_is_said_and_leaves_no_child(tmp_path):
     (tmp_path / "home/berth.json/in the way").mkdir(parents=True)
     assert "berth.json" in refused(tmp_path, "--listen", "127.0.0.1:0")
     assert not (tmp_path / "home/berth.sock").exists()
+
+
+@pytest.mark.parametrize("cap", ["", "scalar"])
+def test_status_and_the_first_line_name_the_level_in_use(tmp_path, cap):
+    with Daemon(tmp_path, BERTH_ISA=cap) as d:
+        d.add(MINILM, MODELS / MINILM)
+        d.post("/berth/load", model=MINILM)
+        level = d.get("/berth/status")["level"]
+        assert level == d.get(f"/berth/models/{MINILM}")["instances"][0]["level"]
+        assert level == "scalar" if cap else level in ("scalar", "avx2", "avx512")
+        assert f"kernels {level}," in d.log()
+
+
+def test_a_level_that_is_none_is_refused(tmp_path):
+    assert "BERTH_ISA is 'avx3'" in refused(tmp_path, BERTH_ISA="avx3")
