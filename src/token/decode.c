@@ -71,7 +71,7 @@ int decode_cleanup(struct str s, bool contract_do_not, struct buf *out)
         const struct cleanup_rule *rule = &cleanup_rules[i];
         if (!contract_do_not && !strcmp(rule->from, " do not"))
             continue;
-        if (!memmem(a.p, a.len, rule->from, strlen(rule->from)))
+        if (a.len == 0 || !memmem(a.p, a.len, rule->from, strlen(rule->from)))
             continue;
         buf_reset(&b);
         replace_all(buf_str(&a), rule, &b);

@@ -3,7 +3,8 @@
 write_model(FOLDER, VOCAB) makes the folder: config.json as the Hub has it, the vocabulary (MiniLM's
 vocab.txt is the same file), and model.safetensors from a fixed seed. The gain of the last layer
 norm before the decoder is large, so that the top scores of fill-mask stand out. Returns the sha256
-of the weights: numpy's generators are stable for one version, and the reference names the sum.
+of the weights, which the reference names. They are uniform: drawing normal numbers calls libm,
+whose last bits differ between systems.
 """
 import hashlib
 import json
@@ -68,7 +69,7 @@ def linear(name, out, n):
 
 
 def tensor(rng, name, shape):
-    values = rng.standard_normal(shape, dtype=np.float32) * np.float32(0.05)
+    values = (rng.random(shape, dtype=np.float32) - np.float32(0.5)) * np.float32(0.1732)  # deviation 0.05
     if "norm" in name.lower() and name.endswith("weight"):
         values += np.float32(1)
     if name == "vocab_layer_norm.weight":
