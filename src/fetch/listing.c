@@ -73,7 +73,7 @@ static const struct hub_entry *find(const struct hub_info *info,
 static void take(struct listing *l, const struct hub_entry *e)
 {
     l->files[l->n++] = *e;
-    l->bytes += e->size; /* each below INT64_MAX / 4, at most 250 */
+    l->bytes += e->size; /* at most 250 of at most 2^50 */
 }
 
 static int take_named(struct listing *l, const struct fetch_params *p,

@@ -3,6 +3,9 @@
 #include "base/json.h"
 #include <errno.h>
 
+/* Of one file: all of a snapshot together still fit a frame's number. */
+static const int64_t SIZE_SANE = INT64_C(1) << 50;
+
 static int bad(struct err *err, const char *what)
 {
     return err_set(err, E_HUB_UNREACHABLE,
@@ -29,7 +32,7 @@ static int read_hash(struct json sibling, struct hub_entry *e, struct err *err)
     struct str hex;
     int64_t size;
     struct json from = is_lfs ? lfs : sibling;
-    if (!json_to_int(json_get(from, "size"), 0, INT64_MAX / 4, &size))
+    if (!json_to_int(json_get(from, "size"), 0, SIZE_SANE, &size))
         return bad(err, "a file without a size");
     bool there = is_lfs
                      ? get_str(lfs, "sha256", &hex) || get_str(lfs, "oid", &hex)

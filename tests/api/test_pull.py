@@ -324,6 +324,8 @@ def test_nobody_there(cache):
     {"kind": "body", "text": '{"sha": "main", "siblings": []}'},
     {"kind": "body", "text": '{"sha": "%s", "siblings": [{"rfilename": "a"}]}' % ("0" * 40)},
     {"kind": "info", "merge": {"siblings": "x"}},
+    {"kind": "info", "merge": {"siblings": [{"rfilename": n, "size": 1 << 60, "blobId": "1" * 40} for n in (
+        "config.json", "tokenizer.json", "model.safetensors", *(f"{i}_Dense/config.json" for i in range(14)))]}},
     {"kind": "info", "merge": {"sha": "../../../etc"}},
     {"kind": "headers", "headers": {"Content-Encoding": "gzip"}},
     {"kind": "length", "by": 0},
