@@ -184,3 +184,16 @@ int inputs_pairs(struct json v, struct arena *a, struct inputs *ret,
     }
     return r;
 }
+
+int inputs_dimensions(struct json body, struct wire_map *m, struct err *err)
+{
+    int64_t n;
+    struct json v = json_get(body, "dimensions");
+    if (json_type(v) == JSON_NONE || json_type(v) == JSON_NULL)
+        return 0;
+    if (!json_to_int(v, 1, INT32_MAX, &n))
+        return err_set(err, E_INVALID_REQUEST,
+                       "'dimensions' should be a whole number above 0");
+    wire_kuint(m, "dimensions", (uint64_t)n);
+    return 0;
+}

@@ -28,4 +28,8 @@ int inputs_pairs(struct json v, struct arena *a, struct inputs *ret,
 int inputs_text(struct json v, const char *key, struct arena *a,
                 struct inputs *ret, struct err *err) MUST_CHECK;
 
+/* The body's "dimensions", if it is there, to a parameter of the job. */
+int inputs_dimensions(struct json body, struct wire_map *m,
+                      struct err *err) MUST_CHECK;
+
 #endif

@@ -128,20 +128,6 @@ static int read_format(struct json body, bool *ret_base64, struct err *err)
     return 0;
 }
 
-static int read_dimensions(struct json body, struct wire_map *m,
-                           struct err *err)
-{
-    int64_t n;
-    struct json v = json_get(body, "dimensions");
-    if (json_type(v) == JSON_NONE || json_type(v) == JSON_NULL)
-        return 0;
-    if (!json_to_int(v, 1, INT32_MAX, &n))
-        return err_set(err, E_INVALID_REQUEST,
-                       "'dimensions' should be a whole number above 0");
-    wire_kuint(m, "dimensions", (uint64_t)n);
-    return 0;
-}
-
 static int read_embed(const struct call *c, struct embed *e, struct err *err)
 {
     bool truncate = false;
@@ -154,7 +140,7 @@ static int read_embed(const struct call *c, struct embed *e, struct err *err)
         r = read_format(c->body, &e->job.base64, err);
     struct wire_map m = wire_map_open(&e->params);
     if (r == 0)
-        r = read_dimensions(c->body, &m, err);
+        r = inputs_dimensions(c->body, &m, err);
     if (r == 0)
         r = body_bool(c->body, "truncate", &truncate, err);
     if (r < 0)

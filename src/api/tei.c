@@ -67,7 +67,6 @@ static int put_params(struct wire_map *m, struct json body, struct err *err)
 {
     bool truncate = false, normalize = true;
     char prompt[256];
-    int64_t dimensions;
     int r = body_bool(body, "truncate", &truncate, err);
     if (r >= 0)
         r = body_bool(body, "normalize", &normalize, err);
@@ -77,9 +76,8 @@ static int put_params(struct wire_map *m, struct json body, struct err *err)
         r = body_z(body, "prompt_name", prompt, sizeof(prompt), err);
     if (r > 0)
         wire_kz(m, "prompt_name", prompt);
-    if (r >= 0 &&
-        json_to_int(json_get(body, "dimensions"), 1, INT32_MAX, &dimensions))
-        wire_kuint(m, "dimensions", (uint64_t)dimensions);
+    if (r >= 0)
+        r = inputs_dimensions(body, m, err);
     wire_kbool(m, "pooled", true);
     wire_kbool(m, "truncate", truncate);
     wire_kbool(m, "normalize", normalize);

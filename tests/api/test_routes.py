@@ -26,6 +26,7 @@ def test_tei_embed(minilm):
     status, headers, many = minilm.ask("POST", "/embed", {"inputs": ["hello", [101, 7592, 102], "world"]})
     assert status == 200 and np.shape(many) == (3, 384) and many[0] == many[1]
     assert minilm.post("/embed", inputs="hello") == [many[0]]
+    assert minilm.ask("POST", "/embed", {"inputs": "hello", "dimensions": "64"})[0] == 422
     assert minilm.post("/embed", inputs="hello", model=MINILM, normalize=True) == [many[0]]
     assert int(headers["x-compute-tokens"]) == 9 and int(headers["x-compute-characters"]) == 10
     for name in ("x-total-time", "x-tokenization-time", "x-queue-time", "x-inference-time", "x-compute-time"):
