@@ -1,5 +1,6 @@
 /* manager/wishes.c - what operators ask for: load, unload, remove, add, alias,
  * plan. */
+#include "base/log.h"
 #include "base/mem.h"
 #include "manager/deployment.h"
 #include "manager/fetcher.h"
@@ -119,25 +120,43 @@ int manager_add(struct manager *m, const char *name, const char *dir,
 
 struct alias_call {
     struct manager *m;
+    char *name;
+    char *before, *after; /* its targets; NULL = none */
     manager_done_fn *done;
     void *ctx;
 };
 
-static void on_alias_stored(void *ctx, int code, const struct err *err)
+static void alias_call_free(struct alias_call *c)
 {
-    struct alias_call *c = ctx;
-    core_answer(c->m, c->done, c->ctx, code, err);
-    core_leave(c->m, NULL);
+    free(c->name);
+    free(c->before);
+    free(c->after);
     free(c);
 }
 
-static void store_alias(struct manager *m, const char *alias,
-                        const char *target, manager_done_fn *done, void *ctx)
+/* It could not be written down: as it was, unless it has moved on meanwhile. */
+static void take_back(const struct alias_call *c)
 {
-    struct alias_call *c = mem_new(struct alias_call);
-    *c = (struct alias_call){m, done, ctx};
-    core_enter(m, NULL);
-    m->w->put_alias(m->w->ctx, alias, target, on_alias_stored, c);
+    struct alias *a = alias_find(c->m, c->name);
+    struct err ignored; /* there was room for it before */
+    const char *is = a ? a->target : "", *was_set = c->after ? c->after : "";
+    if (strcmp(is, was_set) != 0)
+        return;
+    if (!c->before && a)
+        alias_drop(c->m, a);
+    else if (c->before &&
+             alias_set(c->m, c->name, c->before, false, &ignored) < 0)
+        log_warn("manager: %s", ignored.msg);
+}
+
+static void on_alias_stored(void *ctx, int code, const struct err *err)
+{
+    struct alias_call *c = ctx;
+    if (code < 0)
+        take_back(c);
+    core_answer(c->m, c->done, c->ctx, code, err);
+    core_leave(c->m, NULL);
+    alias_call_free(c);
 }
 
 static int drop_alias(struct manager *m, const char *alias, struct err *err)
@@ -152,29 +171,41 @@ static int drop_alias(struct manager *m, const char *alias, struct err *err)
     return 0;
 }
 
-int manager_alias(struct manager *m, const char *alias, const char *target,
-                  manager_done_fn *done, void *ctx, struct err *err)
+static int set_alias(struct manager *m, const char *alias, const char *target,
+                     char **ret_target, struct err *err)
 {
     struct model *model;
     const struct alias *old = alias_find(m, alias);
+    int r = alias_check(m, alias, err);
+    if (r == 0 && old && old->declared)
+        r = err_set(err, E_CONFLICT,
+                    "the alias %s is declared in the configuration", alias);
+    if (r == 0)
+        r = registry_get(m, target, &model, err);
+    if (r == 0)
+        r = alias_set(m, alias, model->name, false, err);
+    if (r == 0)
+        *ret_target = mem_strdup(model->name);
+    return r;
+}
+
+int manager_alias(struct manager *m, const char *alias, const char *target,
+                  manager_done_fn *done, void *ctx, struct err *err)
+{
+    const struct alias *old = alias_find(m, alias);
+    struct alias_call *c = mem_new(struct alias_call);
+    *c = (struct alias_call){.m = m, .done = done, .ctx = ctx};
+    c->name = mem_strdup(alias);
+    c->before = old ? mem_strdup(old->target) : NULL;
     int r = check_open(m, err);
-    if (r == 0 && !target)
-        r = drop_alias(m, alias, err);
-    if (r < 0)
+    if (r == 0)
+        r = target ? set_alias(m, alias, target, &c->after, err)
+                   : drop_alias(m, alias, err);
+    if (r < 0) {
+        alias_call_free(c);
         return r;
-    if (target) {
-        r = alias_check(m, alias, err);
-        if (r == 0 && old && old->declared)
-            r = err_set(err, E_CONFLICT,
-                        "the alias %s is declared in the configuration", alias);
-        if (r == 0)
-            r = registry_get(m, target, &model, err);
-        if (r == 0)
-            r = alias_set(m, alias, model->name, false, err);
-        if (r < 0)
-            return r;
-        target = model->name;
     }
-    store_alias(m, alias, target, done, ctx);
+    core_enter(m, NULL);
+    m->w->put_alias(m->w->ctx, alias, c->after, on_alias_stored, c);
     return 0;
 }

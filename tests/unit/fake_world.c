@@ -153,7 +153,11 @@ static void open_files(void *ctx, const struct world_place *place,
 
 static void done_back(struct fake_call *c)
 {
-    c->done(c->ctx, 0, NULL);
+    struct err err;
+    if (c->f->store_fails)
+        c->done(c->ctx, err_set(&err, E_DISK_FULL, "the disk is full"), &err);
+    else
+        c->done(c->ctx, 0, NULL);
 }
 
 static void store_call(void *ctx, const char *what, const char *a,

@@ -66,7 +66,7 @@ struct fake {
     struct store_model stored;    /* what was put last */
     char log[8192]; /* what was asked of the store: "put ID REV;" ... */
     bool deaf_inspectors, deaf_workers, deaf_fetchers;
-    bool refuses_spawn;
+    bool refuses_spawn, store_fails;
     uint64_t weights;        /* of every PLAN */
     const char *unsupported; /* of every PLAN; NULL = nothing */
     const char *fetch_error; /* code that fetchers answer; NULL = DONE */

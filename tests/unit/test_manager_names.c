@@ -244,6 +244,29 @@ static void only_what_berth_pulled_is_removed(void **state)
     rig_end(r);
 }
 
+static void an_alias_that_is_not_written_down_is_not_there(void **state)
+{
+    struct rig *r = *state;
+    struct outcome o[4] = {0};
+    r->f->store_fails = true;
+    assert_int_equal(
+        manager_alias(r->m, "new", OTHER, rig_outcome, &o[0], &r->err), 0);
+    fake_settle(r->f);
+    assert_int_equal(o[0].code, -E_DISK_FULL);
+    assert_int_equal(manager_match(r->m, str_of("new")), 0);
+    r->f->store_fails = false;
+    assert_int_equal(
+        manager_alias(r->m, "old", OTHER, rig_outcome, &o[1], &r->err), 0);
+    fake_settle(r->f);
+    r->f->store_fails = true;
+    assert_int_equal(
+        manager_alias(r->m, "old", NULL, rig_outcome, &o[2], &r->err), 0);
+    fake_settle(r->f);
+    assert_int_equal(o[2].code, -E_DISK_FULL);
+    assert_int_equal(manager_match(r->m, str_of("old")), 3);
+    r->f->store_fails = false;
+}
+
 static void the_longest_name_matches(void **state)
 {
     struct rig *r = *state;
@@ -380,6 +403,7 @@ int main(void)
         cmocka_unit_test(a_declaration_that_cannot_be_is_refused),
         cmocka_unit_test(a_snapshot_that_two_revisions_have_goes_with_the_last),
         cmocka_unit_test(only_what_berth_pulled_is_removed),
+        KNOWN(an_alias_that_is_not_written_down_is_not_there),
         KNOWN(the_longest_name_matches),
         KNOWN(a_plan_of_a_model_that_is_here),
         KNOWN(a_plan_of_a_model_that_is_not_here),
