@@ -167,3 +167,11 @@ int listen_inherited(int fd, struct listening *ret, struct err *err)
     describe(ret);
     return 0;
 }
+
+void listen_path(const struct listening *l, char *out, size_t size)
+{
+    struct sockaddr_un a = {0};
+    socklen_t n = sizeof(a);
+    getsockname(l->fd, (struct sockaddr *)&a, &n);
+    snprintf(out, size, "%.*s", (int)sizeof(a.sun_path), a.sun_path);
+}

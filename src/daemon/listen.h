@@ -22,5 +22,7 @@ int listen_unix(const char *path, struct listening *ret,
                 struct err *err) MUST_CHECK;
 /* One handed down by the service manager. */
 int listen_inherited(int fd, struct listening *ret, struct err *err) MUST_CHECK;
+/* The path of a unix socket; empty when it has none. */
+void listen_path(const struct listening *l, char *out, size_t size);
 
 #endif

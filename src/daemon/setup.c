@@ -124,23 +124,30 @@ static int inherit(struct daemon *d, int n, struct err *err)
             r = add(d, &l, err);
         if (r < 0)
             return r;
+        if (l.unix_socket)
+            listen_path(&l, d->socket, sizeof(d->socket));
         d->inherited_unix |= l.unix_socket;
     }
     return 0;
 }
 
-int setup_listen(struct daemon *d, struct err *err)
+static int own_socket(struct daemon *d, struct err *err)
 {
     struct listening l;
-    int n = sd_listen_fds(1);
-    if (n > 0)
-        return inherit(d, n, err);
     int r = listen_unix(d->socket, &l, err);
     if (r < 0)
         return r;
     d->owns_socket = true;
-    r = add(d, &l, err);
-    for (char **a = d->settings.listen; r == 0 && *a; a++) {
+    return add(d, &l, err);
+}
+
+int setup_listen(struct daemon *d, struct err *err)
+{
+    struct listening l;
+    int n = sd_listen_fds(1), r = n > 0 ? inherit(d, n, err) : 0;
+    if (r == 0 && !d->inherited_unix) /* berth's commands ask there */
+        r = own_socket(d, err);
+    for (char **a = d->settings.listen; n <= 0 && r == 0 && *a; a++) {
         r = listen_tcp(*a, &l, err);
         if (r == 0)
             r = add(d, &l, err);

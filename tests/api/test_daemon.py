@@ -185,22 +185,29 @@ def test_the_service_manager_is_told(tmp_path):
 
 
 @pytest.mark.skipif(not shutil.which("systemd-socket-activate"), reason="no systemd-socket-activate")
-def test_sockets_are_taken_over(tmp_path):
+@pytest.mark.parametrize("unix", [False, True])
+def test_sockets_are_taken_over(tmp_path, unix):
     d = Daemon(tmp_path)
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
+    path = tmp_path / "handed.sock" if unix else d.home / "berth.sock"
+    listen = ["-l", f"127.0.0.1:{port}", *(["-l", str(path)] if unix else [])]
     handed = [f"--setenv={k}={v}" for k, v in d.environment.items()]
-    process = subprocess.Popen(["systemd-socket-activate", "-l", f"127.0.0.1:{port}", *handed, BUILD / "berthd"],
+    process = subprocess.Popen(["systemd-socket-activate", *listen, *handed, BUILD / "berthd"],
                                stderr=subprocess.PIPE, text=True)
     try:
         for line in process.stderr:
-            if "Listening" in line:
+            if f"127.0.0.1:{port}" in line:
                 break
         d.host, d.port = "127.0.0.1", port
-        assert d.get("/berth/status")["listen"] == [f"127.0.0.1:{port}"]
+        status = d.get("/berth/status")
+        assert status["listen"] == [f"127.0.0.1:{port}"] and status["socket"] == str(path)
+        done = subprocess.run([BUILD / "berth", "status", "--socket", str(path)], capture_output=True, text=True, timeout=20)
+        assert done.returncode == 0, done.stderr
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
+        assert path.exists() == unix  # ours to take away, or the service manager's
     finally:
         process.kill()
         process.stderr.close()
