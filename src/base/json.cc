@@ -10,6 +10,7 @@
 #include <cstring>
 #include <new>
 #include <simdjson.h>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -108,6 +109,69 @@ static const char *reason(error_code code)
     }
 }
 
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* Past the string whose opening quote is at `at`. */
+static size_t skip_string(std::string_view s, size_t at)
+{
+    for (at++; at < s.size() && s[at] != '"'; at++)
+        at += s[at] == '\\';
+    return at + 1;
+}
+
+/* Whether the digits [from, to) are a whole number beyond 64 bits. */
+static bool too_wide(std::string_view s, size_t from, size_t to)
+{
+    uint64_t u;
+    bool negative = from > 0 && s[from - 1] == '-';
+    bool fraction = to < s.size() && (s[to] == '.' || (s[to] | 32) == 'e');
+    if (fraction || (from > 0 && (is_digit(s[from - 1]) || s[from - 1] == '.')))
+        return false;
+    auto r = std::from_chars(s.data() + from, s.data() + to, u);
+    return r.ec != std::errc() || (negative && u > (uint64_t)1 << 63);
+}
+
+/* simdjson has no whole numbers beyond 64 bits, and Transformers writes "no
+ * limit" as one: ".0" makes it a double. False: there is none. */
+static bool widen(std::string_view s, std::string &out)
+{
+    size_t done = 0;
+    for (size_t at = 0; at < s.size();) {
+        if (s[at] == '"') {
+            at = skip_string(s, at);
+            continue;
+        }
+        size_t from = at++;
+        if (!is_digit(s[from]))
+            continue;
+        while (at < s.size() && is_digit(s[at]))
+            at++;
+        if (!too_wide(s, from, at))
+            continue;
+        out.append(s, done, at - done).append(".0");
+        done = at;
+    }
+    if (done > 0)
+        out.append(s, done);
+    return done > 0;
+}
+
+static error_code parse(struct json_doc *doc, struct str text, int max_depth)
+{
+    std::string_view s(text.p ? text.p : "", text.n);
+    std::string wide;
+    error_code code =
+        doc->parser.parse(s.data(), s.size(), true).get(doc->root);
+    if (!code || !widen(s, wide))
+        return code;
+    if (doc->parser.allocate(wide.size() + 1, (size_t)max_depth))
+        return MEMALLOC;
+    return doc->parser.parse(wide.data(), wide.size(), true).get(doc->root);
+}
+
 extern "C" struct json_doc *json_parse(struct str text, size_t max_bytes,
                                        int max_depth, struct err *err)
 {
@@ -122,8 +186,7 @@ extern "C" struct json_doc *json_parse(struct str text, size_t max_bytes,
         err_set(err, E_INSUFFICIENT_MEMORY, "out of memory while parsing JSON");
         return nullptr;
     }
-    error_code code =
-        doc->parser.parse(text.p ? text.p : "", text.n, true).get(doc->root);
+    error_code code = parse(doc, text, max_depth);
     if (!code && !any_duplicate(doc->root))
         return doc;
     err_set(err, E_INVALID_REQUEST, "invalid JSON: %s",

@@ -23,7 +23,7 @@ enum json_type {
     JSON_BOOL,
     JSON_INT,    /* fits int64 */
     JSON_UINT,   /* above INT64_MAX */
-    JSON_DOUBLE, /* has a fraction or an exponent */
+    JSON_DOUBLE, /* has a fraction or an exponent, or is beyond 64 bits */
     JSON_STRING,
     JSON_ARRAY,
     JSON_OBJECT,

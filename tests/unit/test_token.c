@@ -248,6 +248,12 @@ static void knows_the_roles_and_the_length(void **state)
     assert_int_equal(tokenizer_role(t, TOKEN_BOS), -1);
     assert_int_equal(tokenizer_model_max(t), 512);
     tokenizer_close(t);
+    /* As Transformers writes it. */
+    t = open_json(WHOLE, "{\"a\":\"\\\\\\\"99999999999999999999\",\"b\":[-1,"
+                         "99999999999999999999],\"model_max_length\":"
+                         "1000000000000000019884624838656}");
+    assert_int_equal(tokenizer_model_max(t), 0);
+    tokenizer_close(t);
     t = open_json(WHOLE, "{\"model_max_length\":1e30}");
     assert_int_equal(tokenizer_model_max(t), 0);
     tokenizer_close(t);
