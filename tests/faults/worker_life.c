@@ -411,6 +411,8 @@ static void deadlines(struct life *l)
                              i ? "sentence" : "source");
     for (size_t i = 0; i < ITEMS; i++)
         items[i] = (struct item){ARRAY_LEN(parts), parts};
+    /* One CREDIT at READY and one for each job that has ended: all have. */
+    wait_for(l, FRAME_CREDIT, 1 + (int)l->last_job);
     for (int i = 1; i <= TRIES; i++) {
         int before = l->seen[FRAME_DONE] + l->seen[FRAME_ERROR];
         int credit = l->seen[FRAME_CREDIT], pong = l->seen[FRAME_PONG];

@@ -30,7 +30,8 @@ static const struct level {
 
 enum {
     MAX_SLOTS = 64,
-    MAX_MATS = 64,
+    MAX_MATS =
+        256, /* of one check: a row each of 200, and what they are made of */
     SHOWN_FAILURES = 10,
     CANARY = 0x7fa5a5a5
 };
