@@ -7,7 +7,7 @@ import pytest
 from daemon import Daemon
 from damaged import CASES, write_tiny
 
-GROWTH_BYTES = 1 << 20  # of the daemon over all refusals: names, reasons and events of that many models
+GROWTH_BYTES = 256 << 10  # of the daemon by the second time that it refuses them all
 
 
 @pytest.fixture(scope="module")
@@ -51,3 +51,24 @@ def test_is_refused(daemon, sound, tmp_path, cause, damage, words):
 def test_the_sound_model_is_still_served(daemon, sound):
     assert len(daemon.post("/models/sound", inputs="a b c.")) >= 1
     assert len(daemon.children()) == 1
+
+
+def test_refusals_leave_no_memory_behind(tmp_path):
+    write_tiny(tmp_path / "sound")
+    with Daemon(tmp_path / "daemon") as d:
+        d.keep_connection()
+        seen = []
+        for turn in range(2):
+            for i, (_, damage, _) in enumerate(CASES):
+                folder = tmp_path / f"{turn}-{i}"
+                shutil.copytree(tmp_path / "sound", folder)
+                damage(folder)
+                status, _, answer = d.ask("POST", "/berth/add", {"model": "damaged", "dir": str(folder)})
+                if status == 200:
+                    status, _, answer = d.ask("POST", "/berth/load", {"model": "damaged"})
+                assert status == 422, answer
+                d.ask("POST", "/berth/remove", {"model": "damaged"})
+            seen.append(d.rss_anon())
+        print(f"RssAnon after {len(CASES)} refusals {seen[0]}, after as many more {seen[1]}")
+        assert seen[1] - seen[0] <= GROWTH_BYTES
+        assert d.children() == []
