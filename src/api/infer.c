@@ -276,7 +276,7 @@ void infer_submit(const struct call *c, enum api_proto proto,
         .n_items = job->in.n,
         .priority = 5,
         .caller = http_view(c->r)->peer == HTTP_UNIX ? "unix" : "tcp",
-        .reply = {on_item, on_failed, on_done, x},
+        .reply = {on_item, on_failed, on_done, x, NULL},
     };
     if (manager_submit(c->api->manager, &m, &x->job, &err) < 0) {
         api_fail(c->api, c->r, proto, &err, x->model);

@@ -180,7 +180,7 @@ void manage_load(const struct call *c)
     struct op *o = op_new(c, reply_show);
     int r = op_name(o, c, "model", &err);
     if (r == 0)
-        r = manager_load(c->api->manager, o->name, op_done, o, &err);
+        r = manager_load(c->api->manager, o->name, NULL, op_done, o, &err);
     if (r < 0)
         op_fail(o, &err);
 }

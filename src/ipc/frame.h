@@ -20,15 +20,21 @@
  *   READY  w    the model answers from now on.
  *   PLAN   w    the inspector's answer.
  *   JOB    d    a task and its items. Fetch jobs (pull, headers, verify,
- * remove) are JOBs to berth-fetch: no items, everything in "params". CHUNK  w
- * part of the result of one item; more will follow. DONE   w    the result of
- * one item (a fetch job: "result"). ERROR  w    one item, or with no "item" the
- * whole job, or with job 0 the child itself, failed. CANCEL d    forget the
- * job; its items are answered with ERROR cancelled. CREDIT d,w  w: how many
- * jobs and input bytes more it takes. d, per job: how many result bytes more
- * the client can hold. PING   d    PONG answers, with one progress counter per
- * thread. DRAIN  d    finish what was accepted, then exit 0. LOG    w    a line
- * for the daemon's log.
+ *               remove) are JOBs to berth-fetch: no items, everything in
+ *               "params".
+ *   CHUNK  w    part of the result of one item; more will follow. Only of a
+ *               JOB with "credit", and only while that lasts: a chunk costs the
+ *               bytes of its parts.
+ *   DONE   w    the result of one item (a fetch job: "result"). After CHUNKs
+ *               it says how the stream ended.
+ *   ERROR  w    one item, or with no "item" the whole job, or with job 0 the
+ *               child itself, failed.
+ *   CANCEL d    forget the job; its items are answered with ERROR cancelled.
+ *   CREDIT d,w  w: how many jobs and input bytes more it takes. d, per job: how
+ *               many bytes more of CHUNKs its client can hold.
+ *   PING   d    PONG answers, with one progress counter per thread.
+ *   DRAIN  d    finish what was accepted, then exit 0.
+ *   LOG    w    a line for the daemon's log.
  */
 #ifndef IPC_FRAME_H
 #define IPC_FRAME_H
@@ -67,6 +73,10 @@ enum {
  *          map; files: [{name, size, fd}]: name is the place in the snapshot,
  *          size the whole file's bytes (a descriptor for the inspector may hold
  *          only the beginning), fd the index among the frame's descriptors.
+ *          To a child that reads by path ("transformers") there are no
+ *          descriptors and no fd, but folder: where the files are, root: what
+ *          it may read of the model (a models--* folder, or folder itself), and
+ *          memory: bytes it may use from now on, 0 = no limit.
  *   STATUS phase: "sandbox", "reading", "packing", "warming", "resolving",
  *          "downloading", "verifying", "placing"; done, all: bytes; rate: bytes
  *          a second; file; sandbox: map of what is in force; detail.
@@ -76,9 +86,11 @@ enum {
  *          labels, mask token, ...).
  *   JOB    task; deadline_ns; priority: 0..9, higher first; caller; affinity;
  *          params; items: see ipc/job.h; data: bytes in the memfd, which is then
- *          the frame's only descriptor.
- *   CHUNK, DONE  item; parts as in a JOB; usage: {tokens}; flags: ["truncated"];
- *          times: {queue_ns, run_ns}; result; data as in JOB.
+ *          the frame's only descriptor; credit: bytes of CHUNKs its client can
+ *          hold, absent = it wants none.
+ *   CHUNK, DONE  item; parts as in a JOB; usage: {tokens: of the input,
+ *          generated: of the output}; flags: ["truncated"]; times: {queue_ns,
+ *          run_ns}; result; data as in JOB.
  *   ERROR  code: a name of base/err.h; text: the sentence; item.
  *   CREDIT jobs, bytes.
  *   PING   time_ns. PONG the same time_ns; threads: [counter]; busy: jobs held;
@@ -109,6 +121,9 @@ enum {
     F(LOAD,   device,       TEXT,  1, 64)               \
     F(LOAD,   options,      MAP,   0, FRAME_LIST_MAX)   \
     F(LOAD,   files,        ARRAY, 1, FRAME_FILES_MAX)  \
+    F(LOAD,   folder,       TEXT,  0, FRAME_TEXT_MAX)   \
+    F(LOAD,   root,         TEXT,  0, FRAME_TEXT_MAX)   \
+    F(LOAD,   memory,       UINT,  0, UINT64_MAX)       \
     F(STATUS, phase,        TEXT,  1, 64)               \
     F(STATUS, done,         UINT,  0, INT64_MAX)        \
     F(STATUS, all,          UINT,  0, INT64_MAX)        \
@@ -134,6 +149,7 @@ enum {
     F(JOB,    params,       MAP,   0, FRAME_LIST_MAX)   \
     F(JOB,    items,        ARRAY, 0, FRAME_ITEMS_MAX)  \
     F(JOB,    data,         UINT,  0, FRAME_DATA_MAX)   \
+    F(JOB,    credit,       UINT,  0, INT64_MAX)        \
     F(CHUNK,  item,         UINT,  1, FRAME_ITEMS_MAX)  \
     F(CHUNK,  parts,        ARRAY, 1, FRAME_PARTS_MAX)  \
     F(CHUNK,  data,         UINT,  0, FRAME_DATA_MAX)   \

@@ -187,7 +187,8 @@ int child_open(struct manager *m, const struct child_role *role, void *owner,
     c->model = model;
     c->id = ++m->last_id;
     c->timer = (struct loop_timer){.fn = on_timer, .ctx = c};
-    c->proc = m->w->spawn(m->w->ctx, role->program, &ears, c, &c->pid, err);
+    c->proc =
+        m->w->spawn(m->w->ctx, role->program, NULL, &ears, c, &c->pid, err);
     if (!c->proc) {
         free(c);
         return -err->code;

@@ -29,9 +29,14 @@ struct manager_model_config {
     const char *name;     /* Hub id or an added name */
     const char *revision; /* default "main" */
     const char *alias;
-    const char *dtype;  /* default "exact" */
-    const char *device; /* default "cpu" */
+    const char *dtype;   /* default "exact" */
+    const char *device;  /* default "cpu" */
+    const char *backend; /* "auto" (default), "native", "transformers" */
+    const char *task;    /* the default one of its tasks */
     bool preload, pin;
+    int64_t keep_alive_s; /* idle for so long, it is unloaded; -1: never; 0: as
+                             manager_config says (preload: never) */
+    int priority;         /* 0..9, 5 is usual: the lowest make room first */
 };
 
 struct manager_config {
@@ -41,6 +46,9 @@ struct manager_config {
     uint64_t queue_bytes;  /* per deployment */
     uint64_t job_deadline_ns, drain_ns;
     uint64_t load_base_ns, load_per_100mb_ns;
+    int64_t keep_alive_s;  /* -1: never */
+    int standby;           /* interpreters that wait once the Transformers
+                              backend is in use */
     bool degraded_sandbox; /* a weaker sandbox is acceptable */
     const char *isa;       /* cap of the kernel level, "" = none */
     const char *endpoint;  /* of the Hub */
@@ -111,9 +119,22 @@ int manager_remove(struct manager *m, const char *name, bool all,
 
 /* ---- deployments ------------------------------------------------------- */
 
+/* What an operator wants of a deployment, beside that it be there; NULL, 0 and
+ * false: as it was. What the configuration declares is E_CONFLICT, and so is
+ * another backend, dtype or device while it is loaded. It stays so until the
+ * daemon ends. */
+struct manager_wish {
+    const char *backend, *dtype, *device, *task;
+    int64_t keep_alive_s; /* as in manager_model_config */
+    int priority;         /* 1..9 */
+    bool pin, unpin;
+};
 /* Answers when it is ready, or with why it is not. E_MODEL_NOT_FOUND says how
- * to pull; E_INSUFFICIENT_MEMORY has the numbers. */
-int manager_load(struct manager *m, const char *name, manager_done_fn *done,
+ * to pull; E_INSUFFICIENT_MEMORY has the numbers. What does not fit makes room
+ * by unloading others: unpinned, lowest priority first, then the one that has
+ * been idle for longest. wish may be NULL. */
+int manager_load(struct manager *m, const char *name,
+                 const struct manager_wish *wish, manager_done_fn *done,
                  void *ctx, struct err *err) MUST_CHECK;
 /* Drains, then answers when the process has been reaped and its reservation
  * returned. */
@@ -126,7 +147,7 @@ struct manager_result {
     size_t item;
     const struct item *parts; /* the result; lives until the callback ends */
     const struct wire_node *result; /* DONE's result tree, or NULL */
-    uint64_t tokens;
+    uint64_t tokens, generated;     /* of the input, of the output */
     bool truncated;
     uint64_t queue_ns, run_ns; /* in the worker */
 };
@@ -139,10 +160,16 @@ struct manager_reply {
     void (*failed)(void *ctx, long item, const struct err *err);
     void (*done)(void *ctx);
     void *ctx;
+    /* Part of an item's result, before item(); NULL: none are wanted. Once one
+     * has been told the job is not retried: if its instance dies, it fails. */
+    void (*chunk)(void *ctx, size_t item, const struct item *parts);
 };
 
 struct manager_job {
-    const char *model; /* name, name@revision or alias */
+    const char *model; /* name, name@revision, alias; or one of them and
+                          "#native" or "#transformers": the same files served
+                          by that backend beside what is deployed, as long as it
+                          is used */
     const char *task;  /* NULL: the model's default */
     struct str params; /* an encoded CBOR map, or empty */
     const struct item *items;
@@ -150,6 +177,7 @@ struct manager_job {
     uint64_t deadline_ns; /* absolute; 0: the configuration's */
     int priority;         /* 0..9; 5 is usual */
     const char *caller;   /* for fairness; may be "" */
+    uint64_t credit;      /* bytes of chunks that its reader can hold now */
     struct manager_reply reply;
 };
 
@@ -160,6 +188,8 @@ int manager_submit(struct manager *m, const struct manager_job *job,
                    uint64_t *ret_id, struct err *err) MUST_CHECK;
 /* Drops a job wherever it is; its reply is not called any more. */
 void manager_cancel(struct manager *m, uint64_t job_id);
+/* Its reader has taken so many bytes of chunks, and can hold as many more. */
+void manager_credit(struct manager *m, uint64_t job_id, uint64_t bytes);
 /* How many seconds a caller who was refused should wait, from the measured rate
  * or the pause that runs. >= 1. */
 unsigned manager_retry_after(const struct manager *m, const char *model);
@@ -189,6 +219,12 @@ struct manager_model_view {
     uint64_t file_bytes, need_bytes; /* on disk; in memory (0: not yet known) */
     uint32_t context, dim;
     bool preload, pin;
+    const char *backend; /* that serves it, or would; "" = not yet known */
+    const char *backend_wanted; /* "auto", "native", "transformers" */
+    const char *backend_reason; /* why it was chosen; "" = not yet known */
+    int64_t keep_alive_s;       /* -1: never unloaded for being idle */
+    int priority;
+    uint64_t idle_ns; /* since its last job; 0 while it has any */
     uint32_t queued_jobs, running_jobs, restarts;
     uint64_t done_jobs, failed_jobs, truncated_items, tokens;
     uint64_t retry_after_ms; /* while in back_off or crash_loop */
@@ -239,7 +275,10 @@ struct manager_subscription *manager_subscribe(struct manager *m,
                                                manager_event_fn *fn, void *ctx);
 void manager_unsubscribe(struct manager *m, struct manager_subscription *s);
 
-/* Lifecycle hooks: the event stream above, with these moves: deployment to
+/* A reason "idle for 300 s" or "to make room for NAME" stands with the move of
+ * what was unloaded for it.
+ *
+ * Lifecycle hooks: the event stream above, with these moves: deployment to
  * "ready" (loaded), to "draining" (unloading), to "failed"; and "shutdown". */
 
 /* The last lines that a model's workers wrote, oldest first; "" when none. */

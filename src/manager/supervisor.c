@@ -245,6 +245,7 @@ static int watch_all(struct world_child *c)
 
 struct world_child *supervisor_spawn(struct supervisor *s,
                                      enum world_program program,
+                                     const struct world_launch *launch,
                                      const struct world_ears *ears, void *ctx,
                                      int *ret_pid, struct err *err)
 {
@@ -255,6 +256,7 @@ struct world_child *supervisor_spawn(struct supervisor *s,
         .argument = program == WORLD_INSPECTOR ? "--inspect" : NULL,
         .first_to_die = program != WORLD_FETCHER,
     };
+    (void)launch;
     const char *name =
         program == WORLD_FETCHER ? "berth-fetch" : "berth-worker";
     if (fs_join(path, s->programs, name) < 0) {

@@ -19,6 +19,7 @@ void supervisor_close(struct supervisor *s);
 /* As in struct manager_world. */
 struct world_child *supervisor_spawn(struct supervisor *s,
                                      enum world_program program,
+                                     const struct world_launch *launch,
                                      const struct world_ears *ears, void *ctx,
                                      int *ret_pid, struct err *err);
 struct buf *supervisor_begin(struct world_child *c, enum frame_type type,

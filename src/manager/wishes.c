@@ -18,9 +18,11 @@ static int check_open(const struct manager *m, struct err *err)
     return 0;
 }
 
-int manager_load(struct manager *m, const char *name, manager_done_fn *done,
+int manager_load(struct manager *m, const char *name,
+                 const struct manager_wish *wish, manager_done_fn *done,
                  void *ctx, struct err *err)
 {
+    (void)wish;
     struct model *model;
     int r = check_open(m, err);
     if (r == 0)

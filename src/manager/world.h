@@ -13,9 +13,18 @@
 #include "store/store.h"
 
 enum world_program {
-    WORLD_WORKER,    /* berth-worker: serves one model */
-    WORLD_INSPECTOR, /* berth-worker --inspect */
-    WORLD_FETCHER,   /* berth-fetch */
+    WORLD_WORKER,       /* berth-worker: serves one model */
+    WORLD_INSPECTOR,    /* berth-worker --inspect */
+    WORLD_FETCHER,      /* berth-fetch */
+    WORLD_TRANSFORMERS, /* berth-worker --launch, then the Transformers server
+                         */
+};
+
+/* What a WORLD_TRANSFORMERS needs to know before it starts. */
+struct world_launch {
+    const char *backend; /* the folder of its virtual environment */
+    const char *device; /* "cpu", "cuda", "cuda:0", "xla": which device files */
+    const char *const *read; /* folders of models, NULL-terminated */
 };
 
 /* How a child ended, once it has been reaped. */
@@ -67,10 +76,19 @@ struct manager_world {
     void (*timer_set)(void *ctx, struct loop_timer *t, uint64_t at_ns);
     void (*timer_clear)(void *ctx, struct loop_timer *t);
 
-    /* Children. NULL and err when the system refuses. */
+    /* Children. NULL and err when the system refuses. launch: of
+     * WORLD_TRANSFORMERS, else NULL. */
     struct world_child *(*spawn)(void *ctx, enum world_program program,
+                                 const struct world_launch *launch,
                                  const struct world_ears *ears, void *ears_ctx,
                                  int *ret_pid, struct err *err);
+    /* The folder of an installed backend ("transformers"); NULL: there is
+     * none. It lives until the next call. */
+    const char *(*backend)(void *ctx, const char *name);
+    /* The folder that holds a place's files, into out[FS_PATH_MAX], and the
+     * folder that they may link into (models--*; the same for a plain one). */
+    int (*folder)(void *ctx, const struct world_place *place, char *out,
+                  char *out_root, struct err *err);
     /* As channel_begin() and channel_send() (ipc/channel.h). Sending to a child
      * that is gone is no error. -E2BIG: nothing was queued. */
     struct buf *(*begin)(struct world_child *c, enum frame_type type,
@@ -98,6 +116,8 @@ struct world_options {
     const char *programs;  /* the folder of berth-worker and berth-fetch */
     const char *home;      /* where the store is */
     const char *cache;     /* HF_HUB_CACHE */
+    /* Folders that hold backends: BACKENDS/transformers. NULL-terminated. */
+    const char *const *backends;
 };
 /* Owner: the caller, until after manager_free(). */
 struct manager_world *world_open(const struct world_options *options,

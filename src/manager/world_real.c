@@ -263,11 +263,12 @@ static void timer_clear(void *ctx, struct loop_timer *t)
 }
 
 static struct world_child *spawn(void *ctx, enum world_program program,
+                                 const struct world_launch *launch,
                                  const struct world_ears *ears, void *ears_ctx,
                                  int *ret_pid, struct err *err)
 {
-    return supervisor_spawn(((struct real *)ctx)->supervisor, program, ears,
-                            ears_ctx, ret_pid, err);
+    return supervisor_spawn(((struct real *)ctx)->supervisor, program, launch,
+                            ears, ears_ctx, ret_pid, err);
 }
 
 /* ---- life ---- */

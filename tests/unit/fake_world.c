@@ -192,9 +192,11 @@ static void put_alias(void *ctx, const char *alias, const char *target,
 /* ---- children ---- */
 
 static struct world_child *spawn(void *ctx, enum world_program program,
+                                 const struct world_launch *launch,
                                  const struct world_ears *ears, void *ears_ctx,
                                  int *ret_pid, struct err *err)
 {
+    (void)launch;
     struct fake *f = ctx;
     if (f->refuses_spawn) {
         err_set(err, E_INTERNAL, "no process");
@@ -569,10 +571,23 @@ int fake_spawned(const struct fake *f, enum world_program program)
 struct fake *fake_new(void)
 {
     struct fake *f = mem_new(struct fake);
-    f->w = (struct manager_world){f,         now_ns,      wall_ms,  random_,
-                                  timer_set, timer_clear, spawn,    begin,
-                                  send_,     signal_,     start,    open_files,
-                                  put_model, drop_model,  put_alias};
+    f->w = (struct manager_world){
+        .ctx = f,
+        .now_ns = now_ns,
+        .wall_ms = wall_ms,
+        .random = random_,
+        .timer_set = timer_set,
+        .timer_clear = timer_clear,
+        .spawn = spawn,
+        .begin = begin,
+        .send = send_,
+        .signal = signal_,
+        .start = start,
+        .open_files = open_files,
+        .put_model = put_model,
+        .drop_model = drop_model,
+        .put_alias = put_alias,
+    };
     f->now_ns = 1000000000;
     f->last_call = &f->calls;
     f->weights = 10 << 20;

@@ -132,7 +132,7 @@ int rig_try(struct rig *r, struct asked *a, const struct manager_job *like,
         job.model = RIG_MODEL;
     job.items = items;
     job.n_items = n;
-    job.reply = (struct manager_reply){on_item, on_failed, on_done, a};
+    job.reply = (struct manager_reply){on_item, on_failed, on_done, a, NULL};
     int code = manager_submit(r->m, &job, &a->id, &r->err);
     free(items);
     free(text);
@@ -149,8 +149,8 @@ void rig_submit(struct rig *r, struct asked *a, size_t n)
 struct world_child *rig_load(struct rig *r)
 {
     struct outcome o = {0};
-    assert_int_equal(manager_load(r->m, RIG_MODEL, rig_outcome, &o, &r->err),
-                     0);
+    assert_int_equal(
+        manager_load(r->m, RIG_MODEL, NULL, rig_outcome, &o, &r->err), 0);
     fake_settle(r->f);
     assert_int_equal(o.n, 1);
     assert_int_equal(o.code, 0);

@@ -88,7 +88,8 @@ static void sixteen_loads_at_once_start_one_worker(void **state)
     struct outcome o[16] = {0};
     for (int i = 0; i < 16; i++)
         assert_int_equal(
-            manager_load(r->m, RIG_MODEL, rig_outcome, &o[i], &r->err), 0);
+            manager_load(r->m, RIG_MODEL, NULL, rig_outcome, &o[i], &r->err),
+            0);
     fake_settle(r->f);
     for (int i = 0; i < 16; i++) {
         assert_int_equal(o[i].n, 1);
@@ -169,7 +170,7 @@ static void unload_while_it_loads(void **state)
         if (deaf[i])
             *deaf[i] = true;
         assert_int_equal(
-            manager_load(r->m, OTHER, rig_outcome, &loaded, &r->err), 0);
+            manager_load(r->m, OTHER, NULL, rig_outcome, &loaded, &r->err), 0);
         assert_int_equal(rig_try(r, &a, &like, 1, 10), 0);
         if (deaf[i])
             fake_settle(r->f);
@@ -196,7 +197,7 @@ static void load_while_it_unloads_comes_after(void **state)
     assert_int_equal(
         manager_unload(r->m, RIG_MODEL, rig_outcome, &unloaded, &r->err), 0);
     assert_int_equal(
-        manager_load(r->m, RIG_MODEL, rig_outcome, &loaded, &r->err), 0);
+        manager_load(r->m, RIG_MODEL, NULL, rig_outcome, &loaded, &r->err), 0);
     fake_settle(r->f);
     assert_int_equal(unloaded.n + loaded.n, 0);
     fake_exit(w, 0, 0);
@@ -214,7 +215,8 @@ static void what_does_not_fit_is_refused_with_the_numbers(void **state)
     struct manager_job like = {.priority = 5, .model = OTHER};
     r->f->weights = 60 << 20;
     rig_load(r);
-    assert_int_equal(manager_load(r->m, OTHER, rig_outcome, &o, &r->err), 0);
+    assert_int_equal(manager_load(r->m, OTHER, NULL, rig_outcome, &o, &r->err),
+                     0);
     assert_int_equal(rig_try(r, &a, &like, 1, 10), 0);
     fake_settle(r->f);
     assert_int_equal(o.code, -E_INSUFFICIENT_MEMORY);
@@ -225,8 +227,8 @@ static void what_does_not_fit_is_refused_with_the_numbers(void **state)
     assert_int_equal(
         manager_unload(r->m, RIG_MODEL, rig_outcome, &unloaded, &r->err), 0);
     fake_settle(r->f);
-    assert_int_equal(manager_load(r->m, OTHER, rig_outcome, &again, &r->err),
-                     0);
+    assert_int_equal(
+        manager_load(r->m, OTHER, NULL, rig_outcome, &again, &r->err), 0);
     fake_settle(r->f);
     assert_int_equal(again.code, 0);
 }
@@ -236,8 +238,8 @@ static void what_the_inspector_finds_unsupported_fails_the_load(void **state)
     struct rig *r = *state;
     struct outcome o = {0};
     r->f->unsupported = "GPT2LMHeadModel";
-    assert_int_equal(manager_load(r->m, RIG_MODEL, rig_outcome, &o, &r->err),
-                     0);
+    assert_int_equal(
+        manager_load(r->m, RIG_MODEL, NULL, rig_outcome, &o, &r->err), 0);
     fake_settle(r->f);
     assert_int_equal(o.code, -E_UNSUPPORTED_ARCHITECTURE);
     assert_non_null(strstr(o.err.msg, "GPT2LMHeadModel: no table has it"));
@@ -250,8 +252,8 @@ static void an_inspector_that_dies_fails_the_load(void **state)
     struct rig *r = *state;
     struct outcome o = {0};
     r->f->deaf_inspectors = true;
-    assert_int_equal(manager_load(r->m, RIG_MODEL, rig_outcome, &o, &r->err),
-                     0);
+    assert_int_equal(
+        manager_load(r->m, RIG_MODEL, NULL, rig_outcome, &o, &r->err), 0);
     fake_settle(r->f);
     fake_exit(fake_last(r->f, WORLD_INSPECTOR), 0, SIGSEGV);
     fake_settle(r->f);
@@ -277,8 +279,8 @@ static void a_process_that_cannot_start_fails_the_load(void **state)
     struct rig *r = *state;
     struct outcome o = {0};
     r->f->refuses_spawn = true;
-    assert_int_equal(manager_load(r->m, RIG_MODEL, rig_outcome, &o, &r->err),
-                     0);
+    assert_int_equal(
+        manager_load(r->m, RIG_MODEL, NULL, rig_outcome, &o, &r->err), 0);
     fake_settle(r->f);
     assert_int_equal(o.code, -E_INTERNAL);
     assert_int_equal(reserved(r), 0);
@@ -298,8 +300,9 @@ static void drain_finishes_what_was_accepted(void **state)
     manager_drain(r->m, rig_outcome, &drained);
     fake_settle(r->f);
     assert_int_equal(rig_try(r, &late, &like, 1, 10), -E_DRAINING);
-    assert_int_equal(manager_load(r->m, OTHER, rig_outcome, &drained, &r->err),
-                     -E_DRAINING);
+    assert_int_equal(
+        manager_load(r->m, OTHER, NULL, rig_outcome, &drained, &r->err),
+        -E_DRAINING);
     assert_int_equal(drained.n, 0);
     fake_answer(w, a.id);
     fake_settle(r->f);
@@ -318,7 +321,7 @@ static void drain_ends_pulls_and_loads(void **state)
     assert_int_equal(
         manager_pull(r->m, &pull, rig_outcome, &pulled, &id, &r->err), 0);
     assert_int_equal(
-        manager_load(r->m, RIG_MODEL, rig_outcome, &loaded, &r->err), 0);
+        manager_load(r->m, RIG_MODEL, NULL, rig_outcome, &loaded, &r->err), 0);
     fake_settle(r->f);
     manager_drain(r->m, rig_outcome, &drained);
     fake_turn(r->f, 6000);
@@ -394,8 +397,8 @@ static void a_wrong_hash_fails_the_model(void **state)
     assert_string_equal(rig_model_state(r), "failed");
     assert_int_equal(rig_try(r, &a, &like, 1, 10), -E_WRONG_HASH);
     r->f->wrong = 0; /* somebody put it right: a load looks again */
-    assert_int_equal(manager_load(r->m, RIG_MODEL, rig_outcome, &o, &r->err),
-                     0);
+    assert_int_equal(
+        manager_load(r->m, RIG_MODEL, NULL, rig_outcome, &o, &r->err), 0);
     fake_settle(r->f);
     assert_int_equal(o.code, 0);
     rig_end(r);

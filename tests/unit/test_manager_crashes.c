@@ -199,7 +199,7 @@ static void jobs_that_wait_when_the_breaker_opens_are_told(void **state)
     r->f->deaf_workers = true;
     rig_submit(r, &a, 1);
     assert_int_equal(
-        manager_load(r->m, RIG_MODEL, rig_outcome, &loaded, &r->err), 0);
+        manager_load(r->m, RIG_MODEL, NULL, rig_outcome, &loaded, &r->err), 0);
     for (int i = 0; i < 6; i++) {
         assert_int_equal(a.done, 0);
         kill_worker(r);

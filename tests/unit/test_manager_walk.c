@@ -94,7 +94,7 @@ static void ask(struct walk *w)
     switch (chance(w, 7)) {
     case 0:
     case 1:
-        code = manager_load(r->m, some_name(w), rig_outcome, o, &r->err);
+        code = manager_load(r->m, some_name(w), NULL, rig_outcome, o, &r->err);
         break;
     case 2:
         code = manager_unload(r->m, some_name(w), rig_outcome, o, &r->err);

@@ -173,7 +173,8 @@ static int teardown(void **state)
 
 static void order(struct scene *s, const char *what)
 {
-    s->c = supervisor_spawn(s->s, WORLD_WORKER, &ears, s, &s->pid, &s->err);
+    s->c =
+        supervisor_spawn(s->s, WORLD_WORKER, NULL, &ears, s, &s->pid, &s->err);
     assert_non_null(s->c);
     struct wire_map m = wire_map_open(supervisor_begin(s->c, FRAME_HELLO, 0));
     wire_kuint(&m, "version", 1);
@@ -262,8 +263,8 @@ static void closing_reaps_what_still_lives(void **state)
 static void a_program_that_is_missing_is_named(void **state)
 {
     struct scene *s = *state;
-    assert_null(
-        supervisor_spawn(s->s, WORLD_FETCHER, &ears, s, &s->pid, &s->err));
+    assert_null(supervisor_spawn(s->s, WORLD_FETCHER, NULL, &ears, s, &s->pid,
+                                 &s->err));
     assert_non_null(strstr(s->err.msg, "berth-fetch: No such file"));
 }
 

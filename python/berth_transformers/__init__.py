@@ -1,0 +1,19 @@
+"""berth's second kind of inference server: one model, loaded by the Transformers library, behind berth's frames.
+
+Started by berthd through `berth-worker --launch`; speaks on descriptor 3. The map of the package:
+
+    __main__.py   python -m berth_transformers [--about]
+    frames.py     bytes to frames and back: the table of src/ipc/frame.h, strict CBOR
+    channel.py    frames over the socketpair, descriptors and memfds included
+    serve.py      the process's life: HELLO, LOAD, JOB, PING, CANCEL, CREDIT, DRAIN
+    sandbox.py    narrows what may be read to one model (Landlock)
+    devices.py    cpu, cuda, xla: what is there, what was asked for, memory
+    loading.py    a folder to a Model, in phases
+    jobs.py       Job, Item, Part, Refused: what the tasks see of frames
+    params.py     a task's parameters, checked: unknown ones and wrong kinds are refused by name
+    batching.py   which waiting items run together
+    compute.py    the thread that computes: batches and generation in turn, cancel, progress
+    generation.py streams that join and leave between steps
+    media.py      images and sound from bytes, within limits
+    tasks/        one file per task, and the table of them
+"""

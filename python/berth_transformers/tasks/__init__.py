@@ -1,0 +1,70 @@
+"""The tasks: one file each (or one for a few that share their code), and the table that says where each is.
+
+A task is a class with this shape. It is made once, by loading.py, with the loaded model; all its methods run in the
+compute thread.
+
+    class FillMask(Task):
+        names = ("fill-mask",)                     # as in src/ipc/task.h
+        auto = "AutoModelForMaskedLM"              # the class of transformers that loads its model
+
+        def read(self, item) -> Request            # checks parameters and parts, tokenizes; raises Refused
+        def run(self, requests) -> list[Answer | Refused]   # one forward for all of them; same order
+
+Request.cost is what the item costs in tokens (or the like of it): batching.py puts requests of the same Request.key and
+like cost together, up to a budget. The result of an item does not depend on what ran beside it, but for rounding.
+Generation is different: generation.py (class Generator) takes what GenerationTask.read() gives and goes step by step.
+"""
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Request:
+    """An item on its way through a batch."""
+    item: object  # jobs.Item
+    cost: int = 1  # tokens, padding not counted
+    key: object = None  # only requests with equal keys share a batch (hashable)
+    inputs: object = None  # the task's own: encoded tensors, decoded images
+    options: object = None  # the task's own: checked parameters
+    tokens: int = 0
+    truncated: bool = False
+
+
+class Task:
+    """model: loading.Model, with .model (a torch module in eval mode), .config, .tokenizer, .processor (or None),
+    .device, .dtype, .folder, .max_tokens."""
+    names = ()
+    auto = "AutoModel"
+    needs = ("tokenizer",)  # "tokenizer", "processor", "feature_extractor", "image_processor"
+    packages = ()  # beside torch and transformers: ("PIL",)
+
+    def __init__(self, model):
+        self.model = model
+
+    def read(self, item):
+        raise NotImplementedError
+
+    def run(self, requests):
+        raise NotImplementedError
+
+    def extra(self):
+        """What READY's "extra" says of the model (src/ipc/task.h)."""
+        return {}
+
+
+# Task to "module:class" in this folder; imported when a model of that task is loaded.
+TABLE = {
+    "feature-extraction": "embedding:FeatureExtraction",
+    "sentence-similarity": "embedding:SentenceSimilarity",
+    "fill-mask": "fill_mask:FillMask",
+    "text-classification": "text_classification:TextClassification",
+    "zero-shot-classification": "text_classification:ZeroShotClassification",
+    "token-classification": "token_classification:TokenClassification",
+    "question-answering": "question_answering:QuestionAnswering",
+    "text-generation": "text_generation:TextGeneration",
+    "chat": "text_generation:Chat",
+    "summarization": "text_to_text:Summarization",
+    "translation": "text_to_text:Translation",
+    "text2text-generation": "text_to_text:Text2Text",
+    "image-classification": "image_classification:ImageClassification",
+    "automatic-speech-recognition": "speech_recognition:SpeechRecognition",
+}
