@@ -94,6 +94,9 @@ static int start_manager(struct daemon *d, struct err *err)
     r = level_ask(d->programs, d->isa, d->level, err);
     if (r < 0)
         return r;
+    r = setup_backends(d, err);
+    if (r < 0)
+        return r;
     r = helper_open(&d->helper, d->loop, HELPER_QUEUE, err);
     if (r < 0)
         return r;
@@ -101,7 +104,8 @@ static int start_manager(struct daemon *d, struct err *err)
                               .helper = d->helper,
                               .programs = d->programs,
                               .home = d->home,
-                              .cache = d->cache};
+                              .cache = d->cache,
+                              .backends = d->backends};
     d->world = world_open(&w, err);
     if (!d->world)
         return -err->code;
@@ -285,6 +289,8 @@ static void stop(struct daemon *d)
         home_leave(d->home, d->lock_fd);
     settings_fini(&d->settings);
     free(d->hosts);
+    free(d->backends);
+    free(d->backends_text);
 }
 
 int daemon_run(const struct daemon_options *options, struct err *err)

@@ -33,6 +33,8 @@ struct daemon {
     size_t n_listening, n_texts;
     const char *texts[LISTEN_MAX + 3]; /* NULL-terminated */
     const char **hosts;
+    const char **backends; /* folders that hold some; NULL-terminated */
+    char *backends_text;   /* what they point into */
 
     struct loop *loop;
     struct helper *helper;
@@ -50,6 +52,8 @@ struct daemon {
 /* setup.c */
 int setup_config(struct daemon *d, const struct daemon_options *o,
                  struct err *err);
+/* After d->programs is known. */
+int setup_backends(struct daemon *d, struct err *err);
 int setup_listen(struct daemon *d, struct err *err);
 struct http_config setup_http(struct daemon *d);
 struct manager_config setup_manager(struct daemon *d);

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -92,6 +93,43 @@ int setup_config(struct daemon *d, const struct daemon_options *o,
     d->hub = hub_variables(getenv);
     d->isa = isa ? isa : "";
     d->public_ok = o->insecure_no_auth;
+    return 0;
+}
+
+/* ---- backends ----------------------------------------------------------- */
+
+/* Each with its NUL behind it; the list points into the text. */
+static void list_backends(struct daemon *d, const struct buf *text)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < text->len; i++)
+        n += text->p[i] == 0;
+    d->backends_text = text->p;
+    d->backends = mem_zero(n + 1, sizeof(*d->backends));
+    n = 0;
+    for (char *p = text->p; p < text->p + text->len; p += strlen(p) + 1)
+        if (*p)
+            d->backends[n++] = p;
+}
+
+/* BERTH_BACKENDS, HOME/backends, backends/ beside the programs, and where a
+ * package puts them. Relative ones are meant from where the daemon was started,
+ * which is where its children start too. */
+int setup_backends(struct daemon *d, struct err *err)
+{
+    const char *own = getenv("BERTH_BACKENDS");
+    struct buf text = BUF_MAX(1 << 20);
+    buf_addf(&text, "%s:", own ? own : "");
+    for (size_t i = 0; i < text.len; i++)
+        if (text.p[i] == ':')
+            text.p[i] = 0;
+    buf_addf(&text, "%s/backends%c%s/backends%c/usr/lib/berth/backends%c",
+             d->home, 0, d->programs, 0, 0);
+    if (text.failed) {
+        buf_fini(&text);
+        return err_set(err, E_INVALID_REQUEST, "BERTH_BACKENDS is too long");
+    }
+    list_backends(d, &text);
     return 0;
 }
 

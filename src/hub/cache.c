@@ -94,6 +94,20 @@ int cache_resolve(const char *cache, const struct hub_name *name, char *commit,
     return 0;
 }
 
+int cache_folder(const char *cache, const char *id, const char *commit,
+                 char *out, char *out_root, struct err *err)
+{
+    char folder[HUB_FOLDER_MAX], under[64];
+    if (!hub_is_commit(str_of(commit)))
+        return not_here(err, id, commit);
+    hub_folder_name(id, folder);
+    snprintf(under, sizeof(under), "snapshots/%s", commit);
+    if (fs_join(out_root, cache, folder) < 0 ||
+        fs_join(out, out_root, under) < 0)
+        return err_set(err, ENAMETOOLONG, "the path of the cache is too long");
+    return 0;
+}
+
 /* The last component of the link at path, if it is a link to a hash. */
 static struct hub_hash link_hash(int dir, const char *path)
 {

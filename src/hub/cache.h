@@ -45,6 +45,12 @@ void cache_files_fini(struct cache_files *files);
 int cache_resolve(const char *cache, const struct hub_name *name, char *commit,
                   struct err *err) MUST_CHECK;
 
+/* The folder that holds a snapshot's files, into out[FS_PATH_MAX], and the
+ * models--* folder that they may link into, into out_root[FS_PATH_MAX]. Looks
+ * at no disk. */
+int cache_folder(const char *cache, const char *id, const char *commit,
+                 char *out, char *out_root, struct err *err) MUST_CHECK;
+
 /* Opens the files that hub_select() takes. E_MODEL_NOT_FOUND, E_DAMAGED_FILE (a
  * link leads nowhere or out of the folder, a shard is missing), or as
  * hub_select(). */

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <linux/close_range.h>
 #include <signal.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
@@ -64,7 +65,6 @@ static void die_first(void)
 
 static void become(const struct spawn *what, int parent, int socket, int output)
 {
-    char *argv[3] = {(char *)what->path, (char *)what->argument, NULL};
     char *environment[1] = {NULL};
     setsid(); /* the terminal's signals are for the daemon */
     place_descriptors(socket, output);
@@ -73,7 +73,7 @@ static void become(const struct spawn *what, int parent, int socket, int output)
     reset_signals();
     if (what->first_to_die)
         die_first();
-    execve(what->path, argv, environment);
+    execve(what->path, (char *const *)(uintptr_t)what->argv, environment);
     die("running the program");
 }
 

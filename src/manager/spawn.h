@@ -10,8 +10,8 @@
 
 struct spawn {
     const char *path;
-    const char *argument; /* or NULL */
-    bool first_to_die;    /* of what the kernel kills when memory is out */
+    const char *const *argv; /* NULL-terminated; the first is the name */
+    bool first_to_die;       /* of what the kernel kills when memory is out */
 };
 
 /* The parent's ends: socket (blocking, close-on-exec), output (what it writes

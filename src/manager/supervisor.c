@@ -16,6 +16,7 @@
 enum {
     LINE_MAX_BYTES = 4096, /* longer ones are told in pieces */
     LAST_READS = 64,       /* of a channel whose process is gone */
+    ARGUMENTS_MAX = 64,
 };
 
 struct supervisor {
@@ -219,6 +220,32 @@ static void on_process(struct loop_fd *w, uint32_t events)
 
 /* ---- its beginning ---- */
 
+/* argv, [ARGUMENTS_MAX + 1], for a program at path. */
+static int put_arguments(const char **argv, const char *path,
+                         enum world_program program,
+                         const struct world_launch *launch, struct err *err)
+{
+    int n = 0;
+    argv[n++] = path;
+    if (program == WORLD_INSPECTOR)
+        argv[n++] = "--inspect";
+    if (program == WORLD_TRANSFORMERS) {
+        argv[n++] = "--launch";
+        argv[n++] = "--backend";
+        argv[n++] = launch->backend;
+        argv[n++] = "--device";
+        argv[n++] = launch->device;
+    }
+    for (const char *const *p = launch ? launch->read : NULL; p && *p; p++) {
+        if (n + 2 > ARGUMENTS_MAX)
+            return err_set(err, E_INTERNAL, "too many folders to read");
+        argv[n++] = "--read";
+        argv[n++] = *p;
+    }
+    argv[n] = NULL;
+    return 0;
+}
+
 static struct world_child *listen_to(struct supervisor *s,
                                      const struct spawned *p)
 {
@@ -250,20 +277,21 @@ struct world_child *supervisor_spawn(struct supervisor *s,
                                      int *ret_pid, struct err *err)
 {
     char path[FS_PATH_MAX];
+    const char *argv[ARGUMENTS_MAX + 1];
     struct spawned p;
     const struct spawn what = {
         .path = path,
-        .argument = program == WORLD_INSPECTOR ? "--inspect" : NULL,
+        .argv = argv,
         .first_to_die = program != WORLD_FETCHER,
     };
-    (void)launch;
     const char *name =
         program == WORLD_FETCHER ? "berth-fetch" : "berth-worker";
     if (fs_join(path, s->programs, name) < 0) {
         err_set(err, ENAMETOOLONG, "the path of the programs is too long");
         return NULL;
     }
-    if (spawn_child(&what, &p, err) < 0)
+    if (put_arguments(argv, path, program, launch, err) < 0 ||
+        spawn_child(&what, &p, err) < 0)
         return NULL;
     struct world_child *c = listen_to(s, &p);
     c->ears = ears;

@@ -3,19 +3,22 @@
  * and the cache.
  */
 #include "base/clock.h"
+#include "base/fs.h"
 #include "base/helper.h"
 #include "base/mem.h"
 #include "manager/supervisor.h"
 #include <errno.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 struct real {
     struct manager_world w;
     struct loop *loop;
     struct helper *helper;
     struct supervisor *supervisor;
-    char *home, *cache;
-    struct store *store; /* the helper's; NULL: it could not be opened */
+    char *home, *cache, **backends;
+    char backend[FS_PATH_MAX]; /* the one found last */
+    struct store *store;       /* the helper's; NULL: it could not be opened */
     struct err store_err;
 };
 
@@ -160,6 +163,19 @@ static void open_files(void *ctx, const struct world_place *place,
     call_send(c, work_open, back_open);
 }
 
+static int folder(void *ctx, const struct world_place *place, char *out,
+                  char *out_root, struct err *err)
+{
+    const struct real *r = ctx;
+    if (!*place->dir)
+        return cache_folder(r->cache, place->id, place->commit, out, out_root,
+                            err);
+    if (!str_to_z(str_of(place->dir), out, FS_PATH_MAX) ||
+        !str_to_z(str_of(place->dir), out_root, FS_PATH_MAX))
+        return err_set(err, ENAMETOOLONG, "the path of a folder is too long");
+    return 0;
+}
+
 /* ---- the store ---- */
 
 static struct store *the_store(struct call *c)
@@ -271,7 +287,38 @@ static struct world_child *spawn(void *ctx, enum world_program program,
                             ears, ears_ctx, ret_pid, err);
 }
 
+/* What a backend's folder must hold: an interpreter that can be run, and the
+ * word of whoever installed it that it is whole. */
+static bool is_backend(const char *dir)
+{
+    char path[FS_PATH_MAX];
+    return fs_join(path, dir, "bin/python") == 0 && access(path, X_OK) == 0 &&
+           fs_join(path, dir, "backend.json") == 0 && access(path, R_OK) == 0;
+}
+
+/* A few looks at the disk, in the loop's thread: folders of this machine's own,
+ * that whoever asks has just used or is about to use. */
+static const char *backend(void *ctx, const char *name)
+{
+    struct real *r = ctx;
+    for (char *const *p = r->backends; *p; p++)
+        if (fs_join(r->backend, *p, name) == 0 && is_backend(r->backend))
+            return r->backend;
+    return NULL;
+}
+
 /* ---- life ---- */
+
+static char **copy_list(const char *const *list)
+{
+    size_t n = 0;
+    while (list && list[n])
+        n++;
+    char **copy = mem_zero(n + 1, sizeof(*copy));
+    for (size_t i = 0; i < n; i++)
+        copy[i] = mem_strdup(list[i]);
+    return copy;
+}
 
 struct manager_world *world_open(const struct world_options *o, struct err *err)
 {
@@ -288,6 +335,8 @@ struct manager_world *world_open(const struct world_options *o, struct err *err)
         .timer_set = timer_set,
         .timer_clear = timer_clear,
         .spawn = spawn,
+        .backend = backend,
+        .folder = folder,
         .begin = supervisor_begin,
         .send = supervisor_send,
         .signal = supervisor_signal,
@@ -301,6 +350,7 @@ struct manager_world *world_open(const struct world_options *o, struct err *err)
     r->helper = o->helper;
     r->home = mem_strdup(o->home);
     r->cache = mem_strdup(o->cache);
+    r->backends = copy_list(o->backends);
     r->supervisor = supervisor_open(o->loop, o->programs);
     return &r->w;
 }
@@ -314,5 +364,8 @@ void world_close(struct manager_world *w)
     store_close(r->store);
     free(r->home);
     free(r->cache);
+    for (char **p = r->backends; *p; p++)
+        free(*p);
+    free(r->backends);
     free(r);
 }

@@ -1,6 +1,7 @@
 /* tests/unit/fake_world.c - a world for the manager whose clock the test turns.
  */
 #include "fake_world.h"
+#include "base/fs.h"
 #include "base/mem.h"
 #include <assert.h>
 #include <fcntl.h>
@@ -189,6 +190,38 @@ static void put_alias(void *ctx, const char *alias, const char *target,
     store_call(ctx, "alias", alias, target, done, done_ctx);
 }
 
+/* ---- what the Transformers backend needs ---- */
+
+static const char *backend(void *ctx, const char *name)
+{
+    struct fake *f = ctx;
+    return strcmp(name, "transformers") ? NULL : f->backend;
+}
+
+static int folder(void *ctx, const struct world_place *place, char *out,
+                  char *out_root, struct err *err)
+{
+    (void)ctx, (void)err;
+    if (*place->dir) {
+        snprintf(out, FS_PATH_MAX, "%s", place->dir);
+        snprintf(out_root, FS_PATH_MAX, "%s", place->dir);
+        return 0;
+    }
+    snprintf(out_root, FS_PATH_MAX, "/cache/%s", place->id);
+    snprintf(out, FS_PATH_MAX, "/cache/%s/snapshots/%s", place->id,
+             place->commit);
+    return 0;
+}
+
+static void note_launch(struct world_child *c,
+                        const struct world_launch *launch)
+{
+    size_t n = (size_t)snprintf(c->launch, sizeof(c->launch), "%s %s",
+                                launch->backend, launch->device);
+    for (const char *const *p = launch->read; *p && n < sizeof(c->launch); p++)
+        n += (size_t)snprintf(c->launch + n, sizeof(c->launch) - n, " %s", *p);
+}
+
 /* ---- children ---- */
 
 static struct world_child *spawn(void *ctx, enum world_program program,
@@ -196,8 +229,8 @@ static struct world_child *spawn(void *ctx, enum world_program program,
                                  const struct world_ears *ears, void *ears_ctx,
                                  int *ret_pid, struct err *err)
 {
-    (void)launch;
     struct fake *f = ctx;
+    assert((program == WORLD_TRANSFORMERS) == (launch != NULL));
     if (f->refuses_spawn) {
         err_set(err, E_INTERNAL, "no process");
         return NULL;
@@ -209,9 +242,11 @@ static struct world_child *spawn(void *ctx, enum world_program program,
     c->ears = ears;
     c->ctx = ears_ctx;
     c->alive = true;
-    c->deaf = program == WORLD_WORKER      ? f->deaf_workers
-              : program == WORLD_INSPECTOR ? f->deaf_inspectors
-                                           : f->deaf_fetchers;
+    c->deaf = program == WORLD_INSPECTOR ? f->deaf_inspectors
+              : program == WORLD_FETCHER ? f->deaf_fetchers
+                                         : f->deaf_workers;
+    if (launch)
+        note_launch(c, launch);
     c->out.max = 4 << 20;
     f->children[f->n_children++] = c;
     *ret_pid = 1000 + f->n_children;
@@ -294,7 +329,8 @@ bool fake_say(struct world_child *c, struct wire_map *m)
 
 static void say_hello(struct world_child *c)
 {
-    static const char *const kinds[] = {"native", "inspect", "fetch"};
+    static const char *const kinds[] = {"native", "inspect", "fetch",
+                                        "transformers"};
     struct wire_map m = fake_begin(c, FRAME_HELLO, 0);
     wire_kuint(&m, "version", FRAME_VERSION);
     wire_kz(&m, "build", "test");
@@ -579,6 +615,8 @@ struct fake *fake_new(void)
         .timer_set = timer_set,
         .timer_clear = timer_clear,
         .spawn = spawn,
+        .backend = backend,
+        .folder = folder,
         .begin = begin,
         .send = send_,
         .signal = signal_,

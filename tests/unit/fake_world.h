@@ -24,10 +24,11 @@ struct world_child {
     const struct world_ears *ears;
     void *ctx;
     bool alive, greeted;
-    int signal;     /* the last one sent; 0 = none */
-    bool deaf;      /* says nothing by itself */
-    bool stubborn;  /* does not exit when told to */
-    struct buf out; /* the frame being built */
+    int signal;       /* the last one sent; 0 = none */
+    char launch[512]; /* WORLD_TRANSFORMERS: "BACKEND DEVICE READ..." */
+    bool deaf;        /* says nothing by itself */
+    bool stubborn;    /* does not exit when told to */
+    struct buf out;   /* the frame being built */
     struct fake_sent sent[FAKE_SENT_MAX];
     int n_sent, n_seen; /* n_seen: those that it has reacted to */
 };
@@ -72,6 +73,7 @@ struct fake {
     const char *fetch_error; /* code that fetchers answer; NULL = DONE */
     int wrong;               /* files, in every verify */
     uint64_t credit_jobs;    /* that a worker gives at READY */
+    const char *backend;     /* folder of "transformers"; NULL: none */
 };
 
 struct fake *fake_new(void);

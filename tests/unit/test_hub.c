@@ -413,6 +413,22 @@ static void a_snapshot_is_resolved_and_opened(void **state)
     drop_cache(dir);
 }
 
+static void a_snapshot_has_a_folder(void **state)
+{
+    char out[FS_PATH_MAX], root[FS_PATH_MAX];
+    struct err err;
+    (void)state;
+    assert_int_equal(cache_folder("/c", "org/m",
+                                  "0123456789abcdef0123456789abcdef01234567",
+                                  out, root, &err),
+                     0);
+    assert_string_equal(root, "/c/models--org--m");
+    assert_string_equal(out, "/c/models--org--m/snapshots/"
+                             "0123456789abcdef0123456789abcdef01234567");
+    assert_int_equal(cache_folder("/c", "org/m", "../../x", out, root, &err),
+                     -E_MODEL_NOT_FOUND);
+}
+
 static void refused_open(const char *dir, int code)
 {
     struct cache_files files;
@@ -567,6 +583,7 @@ int main(void)
         cmocka_unit_test(a_missing_shard_is_noticed),
         cmocka_unit_test(the_cache_is_where_the_environment_says),
         cmocka_unit_test(a_snapshot_is_resolved_and_opened),
+        cmocka_unit_test(a_snapshot_has_a_folder),
         cmocka_unit_test(links_that_lead_out_are_refused),
         cmocka_unit_test(a_blob_shared_between_models_is_followed),
         cmocka_unit_test(the_cache_is_scanned),

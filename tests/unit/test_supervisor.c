@@ -17,6 +17,12 @@
 
 /* ---- the child ---- */
 
+struct self {
+    struct channel *channel;
+    int argc;
+    char **argv;
+};
+
 static void say(struct channel *c, const char *text)
 {
     struct wire_map m = wire_map_open(channel_begin(c, FRAME_LOG, 0));
@@ -36,6 +42,16 @@ static int count_descriptors(void)
     if (d)
         closedir(d);
     return n - 3; /* ".", ".." and the folder itself */
+}
+
+static void say_its_arguments(struct channel *c, int argc, char **argv)
+{
+    struct buf text = BUF_MAX(4000);
+    for (int i = 1; i < argc; i++)
+        buf_addf(&text, "[%s]", argv[i]);
+    buf_putc(&text, 0);
+    say(c, text.p);
+    buf_fini(&text);
 }
 
 static void say_what_was_inherited(struct channel *c)
@@ -59,11 +75,14 @@ static void say_what_was_inherited(struct channel *c)
 
 static int on_order(void *ctx, struct frame *f, struct err *err)
 {
-    struct channel *c = *(struct channel **)ctx;
+    const struct self *self = ctx;
+    struct channel *c = self->channel;
     struct str order = wire_text(f->body, "build");
     (void)err;
     if (str_is(order, "inherited"))
         say_what_was_inherited(c);
+    if (str_is(order, "arguments"))
+        say_its_arguments(c, self->argc, self->argv);
     if (str_is(order, "malformed") &&
         write(channel_fd(c), "nonsense........", 16))
         return 0;
@@ -80,15 +99,15 @@ static int on_order(void *ctx, struct frame *f, struct err *err)
     return 0;
 }
 
-static int child_main(void)
+static int child_main(int argc, char **argv)
 {
-    struct channel *c;
+    struct self self = {NULL, argc, argv};
     struct err err;
-    c = channel_open(3, on_order, &c);
+    self.channel = channel_open(3, on_order, &self);
     for (;;) {
         struct pollfd p = {3, POLLIN, 0};
         poll(&p, 1, -1);
-        if (channel_read(c, &err) <= 0)
+        if (channel_read(self.channel, &err) <= 0)
             _exit(0);
     }
 }
@@ -171,10 +190,11 @@ static int teardown(void **state)
     return 0;
 }
 
-static void order(struct scene *s, const char *what)
+static void order_from(struct scene *s, const char *what,
+                       enum world_program program,
+                       const struct world_launch *launch)
 {
-    s->c =
-        supervisor_spawn(s->s, WORLD_WORKER, NULL, &ears, s, &s->pid, &s->err);
+    s->c = supervisor_spawn(s->s, program, launch, &ears, s, &s->pid, &s->err);
     assert_non_null(s->c);
     struct wire_map m = wire_map_open(supervisor_begin(s->c, FRAME_HELLO, 0));
     wire_kuint(&m, "version", 1);
@@ -182,6 +202,11 @@ static void order(struct scene *s, const char *what)
     wire_kz(&m, "kind", "daemon");
     wire_map_close(&m);
     assert_int_equal(supervisor_send(s->c, NULL, 0), 0);
+}
+
+static void order(struct scene *s, const char *what)
+{
+    order_from(s, what, WORLD_WORKER, NULL);
 }
 
 static void until(struct scene *s, const bool *flag)
@@ -209,6 +234,46 @@ static void a_child_inherits_nothing(void **state)
     until(s, &s->gone);
     assert_string_equal(s->how.text, "killed by SIGTERM");
     assert_int_equal(s->how.signal, SIGTERM);
+}
+
+static void a_program_is_told_what_it_is_for(void **state)
+{
+    static const char *const read[] = {"/m", "/n", NULL};
+    static const struct {
+        enum world_program program;
+        struct world_launch launch;
+        const char *want;
+    } rows[] = {
+        {WORLD_WORKER, {0}, ""},
+        {WORLD_INSPECTOR, {0}, "[--inspect]"},
+        {WORLD_TRANSFORMERS,
+         {"/b/transformers", "cpu", read},
+         "[--launch][--backend][/b/transformers][--device][cpu][--read][/m]"
+         "[--read][/n]"},
+    };
+    struct scene *s = *state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        s->frames = 0;
+        s->gone = false;
+        order_from(s, "arguments", rows[i].program,
+                   rows[i].launch.backend ? &rows[i].launch : NULL);
+        while (s->frames == 0)
+            loop_turn(s->l, 1000);
+        assert_string_equal(s->heard, rows[i].want);
+        supervisor_signal(s->c, SIGTERM);
+        until(s, &s->gone);
+    }
+}
+
+static void more_folders_than_there_is_room_for_are_refused(void **state)
+{
+    const char *read[100] = {0};
+    const struct world_launch launch = {"/b", "cpu", read};
+    struct scene *s = *state;
+    for (size_t i = 0; i + 1 < ARRAY_LEN(read); i++)
+        read[i] = "/m";
+    assert_null(supervisor_spawn(s->s, WORLD_TRANSFORMERS, &launch, &ears, s,
+                                 &s->pid, &s->err));
 }
 
 static void what_it_wrote_before_it_died_is_heard(void **state)
@@ -274,6 +339,8 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_child_inherits_nothing),
+        TEST(a_program_is_told_what_it_is_for),
+        TEST(more_folders_than_there_is_room_for_are_refused),
         TEST(what_it_wrote_before_it_died_is_heard),
         TEST(frames_sent_before_it_died_are_heard),
         TEST(a_death_has_a_name),
@@ -282,6 +349,6 @@ int main(int argc, char **argv)
         TEST(a_program_that_is_missing_is_named),
     };
     if (argc > 0 && str_ends(str_of(argv[0]), "/berth-worker"))
-        return child_main();
+        return child_main(argc, argv);
     return cmocka_run_group_tests_name("supervisor", tests, NULL, NULL);
 }
