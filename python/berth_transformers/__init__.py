@@ -8,7 +8,10 @@ Started by berthd through `berth-worker --launch`; speaks on descriptor 3. The m
     serve.py      the process's life: HELLO, LOAD, JOB, PING, CANCEL, CREDIT, DRAIN
     sandbox.py    narrows what may be read to one model (Landlock)
     devices.py    cpu, cuda, xla: what is there, what was asked for, memory
+    checkpoint.py a model's folder as its files tell it: tags, weights and their bytes; pickles refused
+    choosing.py   which task a model is loaded for, by which class, and what else that class does
     loading.py    a folder to a Model, in phases
+    errors.py     what libraries raise, as codes and sentences
     jobs.py       Job, Item, Part, Refused: what the tasks see of frames
     params.py     a task's parameters, checked: unknown ones and wrong kinds are refused by name
     batching.py   which waiting items run together

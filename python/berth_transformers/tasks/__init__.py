@@ -5,7 +5,7 @@ compute thread.
 
     class FillMask(Task):
         names = ("fill-mask",)                     # as in src/ipc/task.h
-        auto = "AutoModelForMaskedLM"              # the class of transformers that loads its model
+        auto = "AutoModelForMaskedLM"              # the class of transformers that loads its model, or several
 
         def read(self, item) -> Request            # checks parameters and parts, tokenizes; raises Refused
         def run(self, requests) -> list[Answer | Refused]   # one forward for all of them; same order
@@ -14,6 +14,8 @@ Request.cost is what the item costs in tokens (or the like of it): batching.py p
 like cost together, up to a budget. The result of an item does not depend on what ran beside it, but for rounding.
 Generation is different: generation.py (class Generator) takes what GenerationTask.read() gives and goes step by step.
 """
+import importlib
+import importlib.util
 from dataclasses import dataclass
 
 
@@ -30,15 +32,22 @@ class Request:
 
 
 class Task:
-    """model: loading.Model, with .model (a torch module in eval mode), .config, .tokenizer, .processor (or None),
-    .device, .dtype, .folder, .max_tokens."""
+    """model: loading.Model, with .model (a torch module in eval mode), .config, .tokenizer, .processor,
+    .feature_extractor, .image_processor (or None), .device, .dtype, .folder, .max_tokens."""
     names = ()
     auto = "AutoModel"
     needs = ("tokenizer",)  # "tokenizer", "processor", "feature_extractor", "image_processor"
     packages = ()  # beside torch and transformers: ("PIL",)
+    spare = ()  # weights that may be missing because the task reads none of them: a part of their name, ("pooler",)
 
     def __init__(self, model):
         self.model = model
+
+    @classmethod
+    def suits(cls, model):
+        """Whether a model that was loaded by the class's auto class can do this task too (it has a chat template, an
+        entailment label, a mask token)."""
+        return True
 
     def read(self, item):
         raise NotImplementedError
@@ -68,3 +77,14 @@ TABLE = {
     "image-classification": "image_classification:ImageClassification",
     "automatic-speech-recognition": "speech_recognition:SpeechRecognition",
 }
+
+
+def there(name):
+    """Whether the module of a task of the table is in this folder."""
+    return importlib.util.find_spec(f"{__name__}.{TABLE[name].partition(':')[0]}") is not None
+
+
+def task_class(name):
+    """The class of a task of the table."""
+    module, _, attribute = TABLE[name].partition(":")
+    return getattr(importlib.import_module(f"{__name__}.{module}"), attribute)

@@ -1,0 +1,47 @@
+"""What libraries raise, as berth's codes and sentences. Any thread."""
+import re
+
+from .jobs import Refused
+
+SENTENCE_MAX = 400  # of a sentence taken from a library
+_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "cannot allocate memory",
+           "unable to allocate")
+_PATH = re.compile(r"(?<![\w.])/(?:[\w.@+-]+/)+[\w.@+-]*")
+
+
+def is_memory(error):
+    """Whether memory ran out: Python's own, torch's allocator on any device, or the system's."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, (RuntimeError, OSError)) and any(m in str(error).lower() for m in _MEMORY)
+
+
+def plain(error):
+    """The first line of what a library says, on one line, bounded, without a path of this machine."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = _PATH.sub("the model's folder", lines[0]) if lines else type(error).__name__
+    text = "".join(c if c.isprintable() else " " for c in text)
+    return text[:SENTENCE_MAX].rstrip(" .:")
+
+
+def of_load(error):
+    """Why a model cannot be loaded, from whatever loading it raised."""
+    if isinstance(error, Refused):
+        return error
+    if is_memory(error):
+        return Refused("insufficient_memory", "the model does not fit into the memory that it may use; "
+                       "unload another, or raise the limit")
+    if "trust_remote_code" in str(error):
+        return Refused("unsupported_architecture", "the model needs code of its own (auto_map), which is never run")
+    if isinstance(error, ImportError):
+        return Refused("unsupported_option", f"the model needs a package that is not installed: {plain(error)}")
+    return Refused("damaged_file", f"the model cannot be loaded: {plain(error)}")
+
+
+def of_job(error):
+    """Why an item failed, from whatever its task raised; the log has the rest."""
+    if isinstance(error, Refused):
+        return error
+    if is_memory(error):
+        return Refused("insufficient_memory", "there is not enough memory for this input; send less of it at once")
+    return Refused("internal", "the model failed on this input; the log has the details")
