@@ -1,6 +1,7 @@
 /* api/inputs.c - JSON inputs to the items of a job. */
 #include "api/inputs.h"
 #include "ipc/frame.h"
+#include "ipc/task.h"
 
 static int out_of_memory(struct err *err)
 {
@@ -164,7 +165,7 @@ static int set_pairs(struct item *item, struct str source, size_t n,
 int inputs_pairs(struct json v, struct arena *a, struct inputs *ret,
                  struct err *err)
 {
-    enum { AT_ONCE = FRAME_PARTS_MAX - 1 };
+    enum { AT_ONCE = TASK_PAIRS_MAX - 1 };
     struct str source;
     struct json list = json_get(v, "sentences");
     *ret = (struct inputs){0};

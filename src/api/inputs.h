@@ -21,7 +21,7 @@ struct inputs {
 int inputs_read(struct json v, const char *key, struct arena *a,
                 struct inputs *ret, struct err *err) MUST_CHECK;
 /* {"source_sentence": "a", "sentences": ["b", ...]}: one item for each
- * FRAME_PARTS_MAX - 1 sentences. */
+ * TASK_PAIRS_MAX - 1 sentences. */
 int inputs_pairs(struct json v, struct arena *a, struct inputs *ret,
                  struct err *err) MUST_CHECK;
 /* One text. */

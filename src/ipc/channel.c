@@ -243,8 +243,8 @@ static int deliver(struct channel *c, const struct frame_header *h,
                     frame_type_name(h->type));
     if (r < 0)
         return r;
-    struct frame f = {(enum frame_type)h->type, h->job, c->nodes, c->fds,
-                      n_fds};
+    struct frame f = {
+        (enum frame_type)h->type, h->job, c->nodes, c->fds, n_fds, h->length};
     r = c->on_frame(c->ctx, &f, err);
     close_all(c->fds, n_fds);
     c->n_fds -= n_fds;

@@ -24,7 +24,9 @@
  *               "params".
  *   CHUNK  w    part of the result of one item; more will follow. Only of a
  *               JOB with "credit", and only while that lasts: a chunk costs the
- *               bytes of its parts.
+ *               length of its body, at most FRAME_CHUNK_MAX, and brings no
+ *               descriptors. A job has credit for one such chunk or more from
+ *               the beginning, and whenever its reader has taken everything.
  *   DONE   w    the result of one item (a fetch job: "result"). After CHUNKs
  *               it says how the stream ended.
  *   ERROR  w    one item, or with no "item" the whole job, or with job 0 the
@@ -46,7 +48,8 @@ enum {
     FRAME_BODY_MAX = 256 << 10,
     FRAME_FDS_MAX = 253,      /* the kernel's SCM_MAX_FD */
     FRAME_ITEMS_MAX = 4096,   /* of a job */
-    FRAME_PARTS_MAX = 64,     /* of an item */
+    FRAME_PARTS_MAX = 1024,   /* of an item: a long conversation */
+    FRAME_CHUNK_MAX = 4096,   /* the body of a CHUNK */
     FRAME_INLINE_MAX = 65536, /* part bytes of a job inside the frame; above it
                                  they all travel in one sealed memfd */
     FRAME_TEXT_MAX = 4096,    /* names, sentences */
@@ -88,9 +91,11 @@ enum {
  *          params; items: see ipc/job.h; data: bytes in the memfd, which is then
  *          the frame's only descriptor; credit: bytes of CHUNKs its client can
  *          hold, absent = it wants none.
- *   CHUNK, DONE  item; parts as in a JOB; usage: {tokens: of the input,
- *          generated: of the output}; flags: ["truncated"]; times: {queue_ns,
- *          run_ns}; result; data as in JOB.
+ *   CHUNK  item; parts as in a JOB, inside the frame; result: what belongs to
+ *          them (ipc/task.h).
+ *   DONE   item; parts as in a JOB; usage: {tokens: of the input, generated: of
+ *          the output}; flags: ["truncated"]; times: {queue_ns, run_ns}; result;
+ *          data as in JOB.
  *   ERROR  code: a name of base/err.h; text: the sentence; item.
  *   CREDIT jobs, bytes.
  *   PING   time_ns. PONG the same time_ns; threads: [counter]; busy: jobs held;
@@ -152,7 +157,7 @@ enum {
     F(JOB,    credit,       UINT,  0, INT64_MAX)        \
     F(CHUNK,  item,         UINT,  1, FRAME_ITEMS_MAX)  \
     F(CHUNK,  parts,        ARRAY, 1, FRAME_PARTS_MAX)  \
-    F(CHUNK,  data,         UINT,  0, FRAME_DATA_MAX)   \
+    F(CHUNK,  result,       TREE,  0, 0)                \
     F(DONE,   item,         UINT,  0, FRAME_ITEMS_MAX)  \
     F(DONE,   parts,        ARRAY, 0, FRAME_PARTS_MAX)  \
     F(DONE,   usage,        MAP,   0, FRAME_LIST_MAX)   \
@@ -205,6 +210,7 @@ struct frame {
     const struct wire_node *body; /* a map that satisfies the table */
     int *fds;                     /* take one by setting its place to -1 */
     int n_fds;
+    uint32_t bytes; /* of the body */
 };
 
 const char *frame_type_name(int type); /* "HELLO"; NULL for an unknown one */

@@ -17,7 +17,7 @@ enum { PART_RANK_MAX = 8 };
 struct part {
     enum part_kind kind;
     struct str role;  /* "" = none; "query", "context", "user", ... */
-    struct str media; /* of PART_BYTES: "image/png" */
+    struct str media; /* "image/png"; of a text: "" or "application/json" */
     struct str dtype; /* of PART_TENSOR: "f32", "i64" */
     int rank;
     int64_t shape[PART_RANK_MAX];

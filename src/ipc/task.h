@@ -22,7 +22,7 @@
  *   result  one part, tensor f32: [dim], or [tokens][dim] when not pooled
  *
  * sentence-similarity
- *   item    2 .. FRAME_PARTS_MAX texts: the first with the role "source", the
+ *   item    2 .. TASK_PAIRS_MAX texts: the first with the role "source", the
  *           others with the role "sentence"
  *   params  truncate (default true), truncation_direction, prompt_name
  *   result  one part, tensor f32 [sentences]: the cosine of each to the source
@@ -74,33 +74,56 @@
  * text-generation
  *   item    one text, the prompt, taken as it is; or tokens
  * chat
- *   item    1 .. FRAME_PARTS_MAX messages: texts with the roles "system",
- *           "user", "assistant", "tool"; the model's chat template makes the
- *           prompt, with the beginning of an answer
+ *   item    messages, at most FRAME_PARTS_MAX parts; the model's chat template
+ *           makes the prompt, with the beginning of an answer. A part with a
+ *           role begins a message: a text with the role "system", "developer",
+ *           "user", "assistant" or "tool" is {role, content: text}. A part
+ *           without a role goes on with the message before it, whose content is
+ *           then the list [{type: "text", text} | {type: "image"} | {type:
+ *           "audio"}] of its parts; for a template that takes only text, and
+ *           where all of them are texts, they are joined by a line feed. A
+ *           message that has more than role and content (tool_calls,
+ *           tool_call_id, name, reasoning_content, ...) is one text with its
+ *           role and the media type "application/json": the whole message as a
+ *           JSON object, to be handed to the template as it is, but that the
+ *           arguments of its tool_calls are parsed when they are a text
  *   params  of both:
  *           max_new_tokens: uint (default: what generation_config.json says,
- *             else 256; never beyond the model's context); min_new_tokens
+ *             else 256; never beyond the model's context; 0 only with echo);
+ *             min_new_tokens
  *           do_sample: bool (default: whether temperature, top_k, top_p, min_p
  *             or typical_p is given and temperature is not 0; else what
  *             generation_config.json says); temperature, top_k, top_p, min_p,
  *             typical_p, repetition_penalty, frequency_penalty,
- *             presence_penalty: as floats; seed: int (given: the same text
- *             again, whatever else is running)
+ *             presence_penalty: as floats, top_k: uint; seed: int (given: the
+ *             same text again, whatever else is running; item i of the job
+ *             takes seed + i)
  *           stop: [text], at most 16: the text ends before the first of them
  *           ignore_eos: bool
- *           return_full_text: bool (default false): the prompt too
+ *           return_full_text: bool (default false): the result's text begins
+ *             with the prompt
  *           truncate: uint: only the last so many tokens of the prompt
- *           logprobs: uint: of each token, and of so many others, 0..20
- *           echo: bool (text-generation)
+ *           details: bool: the tokens, with their log-probabilities
+ *           logprobs: uint: details, and so many others of each token, 0..20
+ *           prefill: bool: the prompt's tokens too
+ *           echo: bool (text-generation): the prompt is the beginning of the
+ *             answer: of its text, its chunks and its tokens
  *           of chat: tools: [map] and template: map, handed to the template;
  *           continue: bool: the last message is an answer to be continued
- *   chunks  one part, text: what has been added (whole characters); with
- *           details: true also one part, tokens: its ids, and one, tensor f32
- *           [ids]: their log-probabilities
+ *   chunks  one part, text: what has been added (whole characters, maybe none);
+ *           with details or logprobs also result: {tokens: [...]}, those that
+ *           have been added, as in the result. All of them together are what
+ *           DONE says. A stream that has less credit than FRAME_CHUNK_MAX makes
+ *           no step; a chunk that is longer is cut in several
  *   result  {text: all of it, finish: "stop" (end of sequence),
- * "stop_sequence", "length", seed: int (of a sampled one)}; with details or
- * logprobs: tokens: [{id, text, logprob, special, top: [{id, text, logprob}]}];
- *           usage.tokens: of the prompt, usage.generated
+ *           "stop_sequence", "length", seed: int (of a sampled one)}; with
+ *           details or logprobs: tokens: [{id, text, logprob (null: of the
+ *           first one of a prompt), special, top: [{id, text, logprob}] (best
+ *           first; with logprobs above 0)}]; with prefill: prefill: [{id, text,
+ *           logprob}]; usage.tokens: of the prompt, usage.generated. The texts
+ *           of the tokens that are not special, put together, are the text, up
+ *           to where a stop text has cut it; one whose bytes are only a part of
+ *           a character has "", the last of them the character
  *
  * ---- images and sound -----------------------------------------------------
  *
@@ -140,7 +163,7 @@
  *           handle_impossible_answer
  *   result  [{answer, score, start, end}]
  * image-text-to-text, any-to-any
- *   item    messages as of chat, and bytes among them, with the same roles
+ *   item    messages as of chat, with bytes among their parts
  *   params  as of chat
  *   result  as of chat
  * image-to-text
@@ -164,6 +187,8 @@
  */
 #ifndef IPC_TASK_H
 #define IPC_TASK_H
+
+enum { TASK_PAIRS_MAX = 64 };
 
 #define TASK_FEATURE_EXTRACTION  "feature-extraction"
 #define TASK_SENTENCE_SIMILARITY "sentence-similarity"

@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "ipc/channel.h"
 #include "ipc/job.h"
+#include "ipc/task.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -404,7 +405,7 @@ static void similarity(struct life *l)
 static void deadlines(struct life *l)
 {
     enum { ITEMS = 8, TRIES = 40, STEP_NS = 100000 };
-    struct part parts[FRAME_PARTS_MAX];
+    struct part parts[TASK_PAIRS_MAX];
     struct item items[ITEMS];
     for (size_t i = 0; i < ARRAY_LEN(parts); i++)
         parts[i] = text_part("a b c d e f g h i j k l m n o p q r s t",

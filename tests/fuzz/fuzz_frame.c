@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     struct err err;
     if (n < FRAME_HEADER || frame_header_read(data, &h, &err) < 0)
         return 0;
-    struct frame f = {(enum frame_type)h.type, h.job, nodes, NULL, 0};
+    struct frame f = {(enum frame_type)h.type, h.job, nodes, NULL, 0, h.length};
     struct str body = str_n(data + FRAME_HEADER, n - FRAME_HEADER);
     if (frame_body_read(f.type, body, nodes, WIRE_NODES_MAX, &err) < 0)
         return 0;

@@ -318,7 +318,8 @@ bool fake_say(struct world_child *c, struct wire_map *m)
     wire_map_close(m);
     assert(frame_end(&c->out, 0) == 0);
     struct fake_sent s = decode(c);
-    struct frame f = {s.type, s.job, s.body, NULL, 0};
+    uint32_t bytes = (uint32_t)(c->out.len - FRAME_HEADER);
+    struct frame f = {s.type, s.job, s.body, NULL, 0, bytes};
     struct err err = {0};
     int r = c->ears->frame(c->ctx, &f, &err);
     free(s.body);

@@ -181,7 +181,9 @@ static void a_chat_and_its_tools_are_understood(void **state)
     assert_int_equal(items[0].n_parts, 4);
     assert_true(str_is(items[0].parts[0].role, "system"));
     assert_true(str_is(items[0].parts[3].role, "tool"));
-    assert_true(str_is(items[0].parts[3].data, "{\"celsius\":4}"));
+    assert_true(str_is(items[0].parts[1].media, ""));
+    assert_true(str_is(items[0].parts[2].media, "application/json"));
+    assert_true(str_starts(items[0].parts[3].data, "{\"role\":\"tool\""));
     arena_fini(&a);
     struct buf file;
     const struct wire_node *params =

@@ -83,10 +83,12 @@ GOOD = {
         "stop": ["\n\n"], "seed": -7, "logit_bias": {"50256": -100.0}, "stream": True,
         "response_format": None}, "items": [[
             text("Be brief.", role="system"), text("Weather in Bern?", role="user"),
-            text('{"name":"weather","arguments":{"city":"Bern"}}', role="assistant"),
-            text('{"celsius":4}', role="tool")]]}),
+            text('{"role":"assistant","content":null,"tool_calls":[{"id":"call_1","type":"function","function":'
+                 '{"name":"weather","arguments":"{\\"city\\":\\"Bern\\"}"}}]}', role="assistant", media="application/json"),
+            text('{"role":"tool","tool_call_id":"call_1","content":"{\\"celsius\\":4}"}', role="tool",
+                 media="application/json")]]}),
     "job_image": ("JOB", 7, {"task": "image-text-to-text", "items": [
-        [media("image/png", PNG, role="user"), text("What is this?", role="user")]]}),
+        [media("image/png", PNG, role="user"), text("What is this?")]]}),
     "job_audio": ("JOB", 8, {"task": "automatic-speech-recognition",
                              "params": {"language": "de", "timestamps": "word"},
                              "items": [[media("audio/wav", WAV)]]}),
@@ -98,7 +100,9 @@ GOOD = {
         "repo": "acme/tiny", "revision": "main", "endpoint": "https://huggingface.co",
         "token": "hf_x", "cache": "/c", "offline": False, "files": []}}),
     "chunk_text": ("CHUNK", 6, {"item": 0, "parts": [text("It is ")]}),
-    "chunk_tokens": ("CHUNK", 6, {"item": 0, "parts": [tokens(464), text("The")]}),
+    "chunk_tokens": ("CHUNK", 6, {"item": 0, "parts": [text("The")], "result": {"tokens": [
+        {"id": 464, "text": "The", "logprob": -0.5, "special": False, "top": [
+            {"id": 464, "text": "The", "logprob": -0.5}, {"id": 32, "text": "A", "logprob": -1.25}]}]}}),
     "done_vectors": ("DONE", 2, {"item": 1, "parts": [tensor([4], 0.5, -0.5, 0.5, -0.5)],
                                  "usage": {"tokens": 7}, "flags": ["truncated"],
                                  "times": {"queue_ns": 12_000, "run_ns": 3_400_000}}),
@@ -255,7 +259,7 @@ BAD = {
     "job_too_many_items": lacking("JOB", items=[[]] * 4097),
     "job_data_too_large": lacking("JOB", data=(1 << 30) + 1),
     "chunk_no_parts": lacking("CHUNK", parts=None),
-    "chunk_too_many_parts": lacking("CHUNK", parts=[{}] * 65),
+    "chunk_too_many_parts": lacking("CHUNK", parts=[{}] * 1025),
     "error_no_code": lacking("ERROR", code=None),
     "error_text_too_long": lacking("ERROR", text="x" * 4097),
     "error_text_bytes": lacking("ERROR", text=b"x"),
