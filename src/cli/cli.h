@@ -39,7 +39,7 @@ struct command {
     command_fn *run;
     const char *arguments;
     int least, most;
-    uint32_t options; /* bits of enum option_id */
+    uint64_t options; /* bits of enum option_id */
     const char *summary, *more, *examples;
 };
 

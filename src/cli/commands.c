@@ -2,7 +2,7 @@
 #include "cli/cli.h"
 #include <string.h>
 
-#define O(id) (1u << OPTION_##id)
+#define O(id) (UINT64_C(1) << OPTION_##id)
 #define MANY  CLI_MANY
 #define RAW   CLI_RAW
 

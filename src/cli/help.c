@@ -14,7 +14,7 @@ static void indent(FILE *out, const char *text, const char *lead)
 
 static bool has(const struct command *c, int id)
 {
-    return id == OPTION_HELP || (c->options & (1u << id));
+    return id == OPTION_HELP || (c->options >> id & 1);
 }
 
 static int name_width(void)
@@ -105,7 +105,7 @@ static void markdown_command(FILE *out, const struct command *c)
     if (c->options)
         fputs("\n| option | |\n|---|---|\n", out);
     for (int id = 0; id < OPTION_END; id++)
-        if (c->options & (1u << id)) {
+        if (c->options >> id & 1) {
             option_text(text, sizeof(text), &options[id]);
             fputs("| `", out);
             for (const char *s = text; *s; s++)

@@ -11,7 +11,7 @@ struct getopt_rows {
 
 static bool allowed(const struct command *command, int id)
 {
-    return id == OPTION_HELP || (command->options & (1u << id));
+    return id == OPTION_HELP || (command->options >> id & 1);
 }
 
 static void fill_rows(struct getopt_rows *rows, const struct command *command)
