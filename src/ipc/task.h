@@ -64,6 +64,11 @@
  *           generate(); translation: src_lang, tgt_lang
  *   result  {summary_text | translation_text | generated_text: text}
  *
+ * tokenize
+ *   item    one text; every model with a tokenizer does it
+ *   params  add_special_tokens: bool (default true)
+ *   result  {ids: [uint]}, never cut
+ *
  * table-question-answering
  *   item    two texts: roles "question" and "table" (JSON: columns to cells)
  *   params  padding, sequential, truncation

@@ -104,8 +104,9 @@ static int read_params(struct request *r, const struct value *params,
 
 static const struct task *find_task(struct str name)
 {
-    static const struct task *const all[] = {
-        &task_feature_extraction, &task_sentence_similarity, &task_fill_mask};
+    static const struct task *const all[] = {&task_feature_extraction,
+                                             &task_sentence_similarity,
+                                             &task_fill_mask, &task_tokenize};
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         if (str_is(name, all[i]->name))
             return all[i];
@@ -147,8 +148,9 @@ void request_close(struct request *r)
 
 const char *const *pipeline_tasks(void)
 {
-    static const char *const names[] = {
-        "feature-extraction", "sentence-similarity", "fill-mask", NULL};
+    static const char *const names[] = {"feature-extraction",
+                                        "sentence-similarity", "fill-mask",
+                                        "tokenize", NULL};
     return names;
 }
 

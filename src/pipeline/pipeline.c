@@ -46,8 +46,9 @@ static void choose_tasks(struct pipeline *p, const struct inspection *seen)
     size_t n = 0;
     for (size_t i = 0; seen->tasks[i]; i++)
         for (const char *const *t = pipeline_tasks(); *t; t++)
-            if (!strcmp(*t, seen->tasks[i]) && n + 1 < ARRAY_LEN(p->tasks))
+            if (!strcmp(*t, seen->tasks[i]) && n + 2 < ARRAY_LEN(p->tasks))
                 p->tasks[n++] = *t;
+    p->tasks[n++] = task_tokenize.name;
     p->tasks[n] = NULL;
     p->info.tasks = p->tasks;
 }

@@ -79,9 +79,9 @@ void *query_owner(const struct query *q);
 void query_free(struct query *q);
 
 bool pipeline_room(const struct pipeline *p);
-/* Starts the next sequence. 1: there are more; 0: that was the last;
- * negative: the item has failed. After a failure the query comes back from
- * pipeline_reap() if query_busy(), and else is the owner's to free. */
+/* Starts the next sequence. 1: there are more; 0: that was the last, or none is
+ * needed; negative: the item has failed. The query comes back from
+ * pipeline_reap() if query_busy(), and else is the owner's to end. */
 int query_step(struct query *q, struct err *err) MUST_CHECK;
 bool query_busy(const struct query *q);
 /* Ends soon: with why from query_answer(), unless it has failed before. */

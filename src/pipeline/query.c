@@ -155,6 +155,8 @@ static void fail(struct query *q, int code, const struct err *err)
 int query_step(struct query *q, struct err *err)
 {
     struct pipeline *p = q->req->p;
+    if (q->n_sequences == 0)
+        return 0;
     assert(q->n_started < q->n_sequences);
     if (q->failed.code) { /* what it has started already has failed it */
         *err = q->failed;

@@ -25,6 +25,7 @@ struct request {
     const struct task *task;
     struct text_params text;
     bool normalize, pooled;  /* feature-extraction */
+    bool specials;           /* tokenize */
     uint32_t top_k;          /* fill-mask */
     const uint32_t *targets; /* [n_targets] token ids, no duplicates */
     size_t n_targets;        /* 0 = the whole vocabulary */
@@ -67,7 +68,7 @@ struct task {
     /* One parameter; 0, or -ENOENT when its name is unknown here. */
     int (*param)(struct request *r, const struct value *v, struct err *err);
     void (*defaults)(struct request *r);
-    /* Checks the inputs, sets n_sequences. */
+    /* Checks the inputs, sets n_sequences; 0: the answer is there already. */
     int (*begin)(struct query *q, struct err *err);
     /* Sets seq.ids, n, output and, where not all are wanted, rows and
      * n_rows. */
@@ -78,7 +79,7 @@ struct task {
 };
 
 extern const struct task task_feature_extraction, task_sentence_similarity,
-    task_fill_mask;
+    task_fill_mask, task_tokenize;
 
 struct pipeline {
     struct engine *engine;

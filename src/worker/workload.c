@@ -297,7 +297,7 @@ static bool step(struct job *j)
     if (r > 0)
         return false;
     j->next++;
-    return r < 0 && !query_busy(it->query) && end_item(it);
+    return !query_busy(it->query) && end_item(it);
 }
 
 static bool may_start(const struct job *j)

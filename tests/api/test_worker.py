@@ -10,6 +10,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import tokenizers
 
 from daemon import BUILD, MINILM, MODELS, ROOT
 from framing import VERSION, Child
@@ -120,6 +121,18 @@ def test_ready_says_what_a_protocol_wants_to_know(minilm):
     assert body["dim"] == 384 and body["max_tokens"] == 256 and body["dtype"] == "f32"
     assert "sentence-similarity" in body["tasks"] and body["task"] in body["tasks"]
     assert body["extra"]["pooling"] == "mean" and body["extra"]["normalize"] is True
+
+
+def test_tokenize_gives_the_ids_that_the_reference_has(minilm):
+    texts = [json.loads(line) for line in (ROOT / "tests/golden/texts.jsonl").read_text().splitlines()[:64]]
+    texts = [t if isinstance(t, str) else t["text"] for t in texts]
+    want = tokenizers.Tokenizer.from_file(str(MODELS / MINILM / "tokenizer.json"))
+    want.no_padding(), want.no_truncation()
+    for specials in True, False:
+        got = minilm.ask("tokenize", [[text(t)] for t in texts], add_special_tokens=specials)
+        ids = [got[i].body["result"]["ids"] for i in range(len(texts))]
+        assert ids == [want.encode(t, add_special_tokens=specials).ids for t in texts]
+    assert minilm.error("tokenize", [[text("a"), text("b")]])[0] == "invalid_request"
 
 
 @pytest.mark.parametrize("case", sorted(GOLDEN["vectors"]))
