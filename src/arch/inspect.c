@@ -1,5 +1,7 @@
 /* arch/inspect.c - what a snapshot holds, from headers alone. */
 #include "arch/inspect.h"
+#include "arch/card.h"
+#include "arch/class_tasks.h"
 #include "arch/modules.h"
 #include "arch/recipe.h"
 #include <assert.h>
@@ -7,7 +9,7 @@
 
 static_assert((int)PROBLEMS_MAX == (int)INSPECT_UNSUPPORTED_MAX,
               "one list, two names");
-static_assert(DTYPE_COUNT <= 16, "inspection.bytes has a place for each type");
+static_assert(DTYPE_COUNT <= 24, "inspection.bytes has a place for each type");
 
 static void count_tensors(const struct tensors *t, struct inspection *ret)
 {
@@ -39,7 +41,8 @@ static void copy_problems(const struct problems *p, struct inspection *ret)
     ret->n_unsupported = p->n;
 }
 
-static void list_tasks(bool sentence, bool masked, struct inspection *ret)
+static void list_native_tasks(bool sentence, bool masked,
+                              struct inspection *ret)
 {
     size_t n = 0;
     if (masked && !sentence)
@@ -71,24 +74,131 @@ static int count_labels(const struct config *c, struct inspection *ret,
     return r;
 }
 
-static int describe(const struct recipe *r, const struct snapshot *s,
-                    struct inspection *ret, struct err *err)
+/* ---- what the native engine computes ------------------------------------ */
+
+static void describe_native(const struct recipe *r, const struct modules *m,
+                            struct inspection *ret)
 {
     const struct plan *p = &r->plan;
+    ret->vocab = (uint32_t)p->vocab;
+    ret->dim = (uint32_t)m->dim;
+    ret->context = (uint32_t)p->positions;
+    list_native_tasks(m->present, r->masked, ret);
+    list_memory(p, ret);
+}
+
+/* ---- everything else ---------------------------------------------------- */
+
+/* The keys that families have for the same thing, and how much is believed. */
+static const char vocab_keys[] = "vocab_size|n_vocab|n_words|n_token";
+static const char dim_keys[] =
+    "hidden_size|d_model|n_embd|dim|embed_dim|hidden_dim|emb_dim|"
+    "projection_dim";
+static const char context_keys[] =
+    "max_position_embeddings|n_positions|max_target_positions|n_ctx|"
+    "max_sequence_length|max_seq_len|seq_length|max_source_positions";
+enum { COUNT_SANE = 1 << 30 };
+
+/* A whole number of the model's text part: of config.json itself, or of the
+ * map within it that some families have. 0: it names none that makes sense,
+ * which only the native engine would mind. */
+static uint32_t text_number(const struct config *c, const char *keys)
+{
+    int64_t n = 0;
+    struct json v = config_get(c, keys);
+    if (json_to_int(v, 1, COUNT_SANE, &n))
+        return (uint32_t)n;
+    struct config inner = {
+        .root = config_get(c, "text_config|llm_config|decoder"),
+        .file = c->file,
+    };
+    json_to_int(config_get(&inner, keys), 1, COUNT_SANE, &n);
+    return (uint32_t)n;
+}
+
+/* Newer models have it as a file; in tokenizer_config.json it is a text, or a
+ * list of named ones. */
+static int has_chat_template(const struct snapshot *s, bool *ret,
+                             struct err *err)
+{
+    struct config c;
+    *ret = snapshot_find(s, "chat_template.jinja") ||
+           snapshot_find(s, "chat_template.json");
+    if (*ret)
+        return 0;
+    int r = config_open(&c, s, "tokenizer_config.json", true, err);
+    if (r < 0)
+        return r;
+    *ret = json_type(config_get(&c, "chat_template")) != JSON_NONE;
+    config_fini(&c);
+    return 0;
+}
+
+static void list_class_tasks(const struct recipe *r, const struct modules *m,
+                             unsigned facts, struct inspection *ret)
+{
+    static_assert((int)CLASS_TASKS_MAX <= (int)INSPECT_TASKS_MAX,
+                  "a class's tasks fit");
+    if (m->present)
+        list_native_tasks(true, false, ret);
+    else
+        class_tasks(r->architecture, facts, ret->pipeline_tag, ret->tasks);
+}
+
+static int describe_other(struct recipe *r, const struct snapshot *s,
+                          const struct modules *m, struct inspection *ret,
+                          struct err *err)
+{
+    const struct config *c = &r->config;
+    unsigned facts = class_facts(c);
+    bool chat;
+    int e = has_chat_template(s, &chat, err);
+    if (e < 0)
+        return e;
+    list_class_tasks(r, m, facts | (chat ? CLASS_CHAT : 0), ret);
+    if (!ret->tasks[0])
+        problem_add(&r->problems, "task", "berth has no task for the class %s",
+                    r->architecture[0] ? r->architecture : r->model_type);
+    ret->vocab = text_number(c, vocab_keys);
+    ret->context = text_number(c, context_keys);
+    if (ret->tasks[0] && (!strcmp(ret->tasks[0], "feature-extraction") ||
+                          !strcmp(ret->tasks[0], "image-feature-extraction")))
+        ret->dim = m->dim ? (uint32_t)m->dim : text_number(c, dim_keys);
+    return 0;
+}
+
+static int describe(struct recipe *r, const struct snapshot *s,
+                    struct inspection *ret, struct err *err)
+{
     struct modules m;
-    int e = modules_read(&m, s, (int64_t)p->hidden, err);
+    bool native = r->plan.n_ops > 0;
+    int e = modules_read(&m, s,
+                         native ? (int64_t)r->plan.hidden
+                                : text_number(&r->config, dim_keys),
+                         err);
     if (e == 0)
         e = count_labels(&r->config, ret, err);
-    if (e < 0 || p->n_ops == 0)
+    if (e < 0)
         return e;
-    ret->vocab = (uint32_t)p->vocab;
-    ret->dim = (uint32_t)m.dim;
-    ret->context = (uint32_t)p->positions;
-    if (m.max_seq_length && m.max_seq_length < (int64_t)p->positions)
+    if (native)
+        describe_native(r, &m, ret);
+    else
+        e = describe_other(r, s, &m, ret, err);
+    if (m.max_seq_length &&
+        (!ret->context || m.max_seq_length < (int64_t)ret->context))
         ret->context = (uint32_t)m.max_seq_length;
-    list_tasks(m.present, r->masked, ret);
-    list_memory(p, ret);
-    return 0;
+    return e;
+}
+
+static void read_card(const struct snapshot *s, struct inspection *ret)
+{
+    struct card card;
+    static_assert(sizeof(ret->licence) == CARD_TEXT &&
+                      sizeof(ret->pipeline_tag) == CARD_TEXT,
+                  "same sizes");
+    card_read(&card, s);
+    memcpy(ret->licence, card.licence, CARD_TEXT);
+    memcpy(ret->pipeline_tag, card.pipeline_tag, CARD_TEXT);
 }
 
 int arch_inspect(const struct snapshot *s, struct inspection *ret,
@@ -101,10 +211,12 @@ int arch_inspect(const struct snapshot *s, struct inspection *ret,
         return e;
     memcpy(in.architecture, r.architecture, sizeof(in.architecture));
     memcpy(in.model_type, r.model_type, sizeof(in.model_type));
-    modules_licence(s, in.licence, sizeof(in.licence));
+    in.pickles = r.pickles;
+    in.auto_map = json_type(config_get(&r.config, "auto_map")) != JSON_NONE;
+    read_card(s, &in);
     count_tensors(&r.tensors, &in);
-    copy_problems(&r.problems, &in);
     e = describe(&r, s, &in, err);
+    copy_problems(&r.problems, &in);
     recipe_fini(&r);
     if (e == 0)
         *ret = in;

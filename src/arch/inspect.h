@@ -1,8 +1,10 @@
 /* arch/inspect.h - what a snapshot holds, before a byte of its weights is read.
  *
  * Reads config.json and the tensor headers; answers the architecture, the tasks
- * and the memory that serving it will take. Admission, `berth plan` and the
- * load itself use this one answer.
+ * and the memory that serving it will take. Admission, the choice of a backend,
+ * `berth plan` and the load itself use this one answer. It is as complete for
+ * an architecture that the native engine does not know, but for the native
+ * engine's memory.
  */
 #ifndef ARCH_INSPECT_H
 #define ARCH_INSPECT_H
@@ -19,13 +21,16 @@ struct inspection {
     char model_type[64];    /* "bert" */
     const char
         *tasks[INSPECT_TASKS_MAX + 1]; /* NULL-terminated; [0] = default */
-    char licence[64]; /* from README.md's front matter; may be empty */
+    char licence[64];      /* from README.md's front matter; may be empty */
+    char pipeline_tag[64]; /* the same */
+    bool auto_map;         /* config.json asks for code of the repository */
+    bool pickles;          /* its weights are in no format that berth reads */
     uint32_t n_tensors;
     uint64_t n_parameters;
     struct {
-        char dtype[8]; /* "F32" */
+        char dtype[16]; /* "F32" */
         uint64_t bytes;
-    } bytes[16];
+    } bytes[24];
     size_t n_bytes;
     uint32_t context; /* tokens: the lesser of positions and max_seq_length */
     uint32_t dim;     /* of an embedding; 0 = the model makes none */
@@ -33,8 +38,9 @@ struct inspection {
     struct {
         char what[96], why[300];
     } unsupported[INSPECT_UNSUPPORTED_MAX];
-    size_t n_unsupported;  /* 0: it can be served */
-    uint64_t weight_bytes; /* packed, in memory */
+    size_t n_unsupported;  /* 0: the native engine serves it */
+    uint64_t weight_bytes; /* packed, in memory; of the native engine, as what
+                              follows */
     struct {
         uint32_t tokens;
         uint64_t bytes;

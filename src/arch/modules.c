@@ -3,13 +3,11 @@
 #include "model/config.h"
 #include "model/damage.h"
 #include <stdio.h>
-#include <unistd.h>
 
 enum {
     DIM_MAX = 1 << 20,
     SEQUENCE_MAX = 1 << 30,
     MODULES_MAX = 16,
-    CARD_BYTES = 16384, /* of README.md; the front matter is at its start */
 };
 
 /* How many vectors the pooling concatenates: old booleans, or the new list. */
@@ -109,45 +107,4 @@ int modules_read(struct modules *m, const struct snapshot *s, int64_t hidden,
                    &m->max_seq_length, err);
     config_fini(&c);
     return r;
-}
-
-/* The next line of *text, without its end. */
-static struct str next_line(struct str *text)
-{
-    const char *end = memchr(text->p, '\n', text->n);
-    size_t n = end ? (size_t)(end - text->p) : text->n;
-    struct str line = str_n(text->p, n);
-    n += end != NULL;
-    text->p += n;
-    text->n -= n;
-    while (line.n && (line.p[line.n - 1] == '\r' || line.p[line.n - 1] == ' '))
-        line.n--;
-    return line;
-}
-
-void modules_licence(const struct snapshot *s, char *buf, size_t size)
-{
-    char card[CARD_BYTES];
-    const struct snapshot_file *f = snapshot_find(s, "README.md");
-    buf[0] = 0;
-    ssize_t n = f ? pread(f->fd, card, sizeof(card), 0) : 0;
-    if (n <= 0)
-        return;
-    struct str text = str_n(card, (size_t)n);
-    if (!str_is(next_line(&text), "---"))
-        return;
-    while (text.n) {
-        struct str line = next_line(&text);
-        if (str_is(line, "---"))
-            return;
-        if (!str_starts(line, "license:"))
-            continue;
-        struct str v = str_n(line.p + 8, line.n - 8);
-        while (v.n && (*v.p == ' ' || *v.p == '"' || *v.p == '\''))
-            v = str_n(v.p + 1, v.n - 1);
-        while (v.n && (v.p[v.n - 1] == '"' || v.p[v.n - 1] == '\''))
-            v.n--;
-        str_to_z(v, buf, size);
-        return;
-    }
 }

@@ -15,8 +15,4 @@ struct modules {
 int modules_read(struct modules *m, const struct snapshot *s, int64_t hidden,
                  struct err *err) MUST_CHECK;
 
-/* The licence that README.md's front matter names, into buf[size]; an empty
- * string if it names none. */
-void modules_licence(const struct snapshot *s, char *buf, size_t size);
-
 #endif

@@ -12,6 +12,8 @@ static int read_names(struct recipe *r, struct err *err)
     if (e < 0 || json_type(list) == JSON_NONE)
         return e;
     struct json_iter it = json_iter(list);
+    if (json_type(list) == JSON_ARRAY && json_count(list) == 0)
+        return 0;
     if (json_type(list) != JSON_ARRAY || !json_next(&it) ||
         !json_to_str(it.value, &first) ||
         !str_to_z(first, r->architecture, sizeof(r->architecture)))
@@ -45,6 +47,12 @@ static void check_common(struct recipe *r)
             problem_add(&r->problems, refused[i].key, "%s", refused[i].why);
 }
 
+static bool is_quantised(const struct recipe *r)
+{
+    return json_type(config_get(&r->config, "quantization_config")) !=
+           JSON_NONE;
+}
+
 static const struct family *choose_family(struct recipe *r, bool sentence)
 {
     char known[256];
@@ -59,7 +67,7 @@ static const struct family *choose_family(struct recipe *r, bool sentence)
     r->masked = is_listed(f->masked_classes, r->architecture);
     if (!r->masked && !sentence && r->architecture[0] &&
         strcmp(r->architecture, f->body_class) != 0)
-        problem_add(&r->problems, r->architecture,
+        problem_add(&r->problems, "task",
                     "the head of %s is not computed by the native engine yet; "
                     "of the family '%s' it computes %s and %s",
                     r->architecture, r->model_type, f->body_class,
@@ -95,6 +103,7 @@ static int read_tensors(struct recipe *r, const struct snapshot *s,
         problem_add(&r->problems, name,
                     "its weights are in a format that can run code when it is "
                     "read; berth reads model.safetensors only");
+        r->pickles = true;
         return 0;
     }
     return tensors_open(&r->tensors, s, "", err);
@@ -129,7 +138,8 @@ int recipe_open(struct recipe *r, const struct snapshot *s, bool mlm_head,
     check_common(r);
     const struct family *f = choose_family(r, sentence);
     e = read_tensors(r, s, err);
-    if (e == 0 && f && r->tensors.n)
+    /* Quantised weights have other shapes than a family's. */
+    if (e == 0 && f && r->tensors.n && !is_quantised(r))
         e = compile(r, f, mlm_head, err);
     if (e < 0)
         goto fail;

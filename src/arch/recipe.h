@@ -15,6 +15,7 @@ struct recipe {
     char model_type[64];
     char architecture[128]; /* the first; may be empty */
     bool masked;            /* its class has the language-model head */
+    bool pickles;           /* its weights are in no format that is read */
 };
 
 /* mlm_head: compile the head if the class has one. Problems are no failure. r

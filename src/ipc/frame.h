@@ -103,9 +103,11 @@ enum {
  *   LOG    level; text.
  *   PLAN   architecture; model_type; task: the default one; tasks; tensors;
  *          parameters; bytes: {dtype: n}; context: tokens; dim; vocab;
- *          unsupported: [{what, why}] (empty: it can be served); weights: bytes
- *          of packed weights; runtime: [[tokens in hand, bytes]], row i for
- *          2^i threads; labels: n; licence; extra.
+ *          unsupported: [{what, why}]: of the native engine, empty: it serves
+ *          the model; weights: bytes of its packed weights, and runtime:
+ *          [[tokens in hand, bytes]], row i for 2^i threads: 0 and empty where
+ *          it does not; labels: n; licence; extra: {auto_map: bool;
+ *          pipeline_tag: README.md's; refused: why no backend can serve it}.
  */
 #define FRAME_FIELDS(F)                                 \
     F(HELLO,  version,      UINT,  1, UINT16_MAX)       \

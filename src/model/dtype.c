@@ -7,9 +7,9 @@
 
 static const struct {
     const char *name;
-    size_t bytes;
+    size_t bits;
 } table[DTYPE_COUNT] = {
-#define DTYPE_ROW(name, bytes) {#name, bytes},
+#define DTYPE_ROW(name, bits) {#name, bits},
     DTYPE_TABLE(DTYPE_ROW)
 #undef DTYPE_ROW
 };
@@ -29,9 +29,9 @@ const char *dtype_name(enum dtype t)
     return table[t].name;
 }
 
-size_t dtype_bytes(enum dtype t)
+size_t dtype_bits(enum dtype t)
 {
-    return table[t].bytes;
+    return table[t].bits;
 }
 
 bool dtype_is_weight(enum dtype t)

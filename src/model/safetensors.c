@@ -194,10 +194,10 @@ static int parse_entry(struct tensor *t, struct json v, struct err *err)
     }
     if (r < 0)
         return r;
-    size_t bytes;
+    size_t bits;
     char shape[TENSOR_SHAPE_TEXT];
-    if (!size_mul(t->elements, dtype_bytes(t->dtype), &bytes) ||
-        bytes != t->bytes)
+    if (!size_mul(t->elements, dtype_bits(t->dtype), &bits) || bits % 8 ||
+        bits / 8 != t->bytes)
         return damage_set(err,
                           "a shape of %s in %s is not the %" PRIu64
                           " bytes of its data_offsets",
@@ -524,7 +524,7 @@ int tensors_check_files(const struct tensors *t, struct err *err)
 int tensor_read(const struct tensor *t, uint64_t first, size_t n, float *out,
                 void *scratch, struct err *err)
 {
-    size_t size = dtype_bytes(t->dtype);
+    size_t size = dtype_bits(t->dtype) / 8;
     bool direct = t->dtype == DTYPE_F32;
     assert(dtype_is_weight(t->dtype)); /* or it would outgrow the scratch */
     int r = read_at(t->file, direct ? out : scratch, n * size,

@@ -50,6 +50,20 @@ static void put_runtime(struct wire_map *m, const struct inspection *s)
     }
 }
 
+static void put_extra(struct wire_map *m, const struct inspection *s)
+{
+    wire_key(m, "extra");
+    struct wire_map one = wire_map_open(m->out);
+    wire_kbool(&one, "auto_map", s->auto_map);
+    if (s->pipeline_tag[0])
+        wire_kz(&one, "pipeline_tag", s->pipeline_tag);
+    if (s->pickles)
+        wire_kz(&one, "refused",
+                "its weights are in a format that can run code when it is "
+                "read; berth reads safetensors only");
+    wire_map_close(&one);
+}
+
 static int say_plan(struct worker *w, const struct inspection *s)
 {
     struct wire_map m = say_begin(w, FRAME_PLAN, 0);
@@ -68,18 +82,19 @@ static int say_plan(struct worker *w, const struct inspection *s)
     put_runtime(&m, s);
     if (s->licence[0])
         wire_kz(&m, "licence", s->licence);
+    put_extra(&m, s);
     return say_end(w, &m, NULL, 0);
 }
 
 /* What the model's other files ask for and the worker does not have is one more
- * reason why it cannot be served; a damaged file is an error. */
+ * reason why it cannot be served; a damaged file is an error. Of a model that
+ * the worker does not serve in any case they are not its to judge. */
 static int check_rest(const struct snapshot *s, struct inspection *seen,
                       struct err *err)
 {
     struct err why;
-    int r = pipeline_check(s, &why);
-    if (r == 0 || (r == -E_UNSUPPORTED_OPTION &&
-                   seen->n_unsupported == INSPECT_UNSUPPORTED_MAX))
+    int r = seen->n_unsupported ? 0 : pipeline_check(s, &why);
+    if (r == 0)
         return 0;
     if (r != -E_UNSUPPORTED_OPTION) {
         *err = why;

@@ -369,6 +369,18 @@ def test_the_inspector_answers_with_a_plan():
     assert w.recv() is None and w.end() == 0
 
 
+def test_the_inspector_describes_what_the_worker_does_not_serve():
+    w = Worker("--inspect")
+    config = json.loads(tiny_files()["config.json"].read_text()) | {"architectures": ["BertForTokenClassification"]}
+    plan = w.load(tiny_files() | {"config.json": json.dumps(config).encode(),
+                                  "README.md": b"---\npipeline_tag: token-classification\n---\n"}).body
+    assert (plan["task"], plan["tasks"]) == ("token-classification", ["token-classification"])
+    assert [u["what"] for u in plan["unsupported"]] == ["task"]
+    assert plan["extra"] == {"auto_map": False, "pipeline_tag": "token-classification"}
+    assert plan["weights"] == 0 and plan["runtime"] == [] and plan["bytes"]["F32"] == 4 * plan["parameters"]
+    assert w.recv() is None and w.end() == 0
+
+
 def test_the_inspector_says_which_module_it_does_not_know():
     w = Worker("--inspect")
     plan = w.load(tiny_files("everything") | {"1_Pooling/config.json":

@@ -138,7 +138,7 @@ static void lists_what_it_does_not_support(void **state)
          "[\"BertForSequenceClassification\"],\"hidden_size\":32,"
          "\"num_hidden_layers\":2,\"vocab_size\":100,\"num_attention_heads\":4,"
          "\"intermediate_size\":64" POSITIONS "}",
-         "BertForSequenceClassification", "BertModel and BertForMaskedLM"},
+         "task", "BertModel and BertForMaskedLM"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct snapshot s;
@@ -174,6 +174,149 @@ static void several_problems_are_all_listed(void **state)
     assert_int_equal(in.n_unsupported, 3);
     assert_int_equal(in.weight_bytes, 0);
     snapshot_fini(&s);
+}
+
+/* A weights file with one tensor, all zeros. */
+static void put_tensor(struct snapshot *s, const char *file, const char *name,
+                       const char *dtype, int elements, int bytes)
+{
+    struct buf b = BUF_MAX(1 << 16);
+    uint64_t n = 0;
+    buf_add(&b, &n, sizeof(n));
+    buf_addf(&b,
+             "{\"%s\":{\"dtype\":\"%s\",\"shape\":[%d],"
+             "\"data_offsets\":[0,%d]}}",
+             name, dtype, elements, bytes);
+    n = b.len - sizeof(n);
+    memcpy(b.p, &n, sizeof(n));
+    for (int i = 0; i < bytes; i++)
+        buf_putc(&b, 0);
+    put_bytes(s, file, b.p, b.len);
+    buf_fini(&b);
+}
+
+/* What the native engine does not know is described all the same. */
+static void an_unknown_architecture_is_described_as_well(void **state)
+{
+    (void)state;
+    struct snapshot s = {0};
+    struct inspection in;
+    struct err err;
+    put_text(&s, "config.json",
+             "{\"model_type\":\"llama\",\"architectures\":"
+             "[\"LlamaForCausalLM\"],\"vocab_size\":49152,"
+             "\"max_position_embeddings\":8192,\"hidden_size\":576,"
+             "\"auto_map\":{}}");
+    put_text(&s, "model.safetensors.index.json",
+             "{\"weight_map\":{\"a\":\"model-00001-of-00002.safetensors\","
+             "\"b\":\"model-00002-of-00002.safetensors\"}}");
+    put_tensor(&s, "model-00001-of-00002.safetensors", "a", "BF16", 6, 12);
+    put_tensor(&s, "model-00002-of-00002.safetensors", "b", "F4", 6, 3);
+    put_text(&s, "tokenizer_config.json", "{\"chat_template\":\"{{ x }}\"}");
+    put_text(&s, "README.md",
+             "---\nlicense: apache-2.0\npipeline_tag: text-generation\n---\n");
+    assert_int_equal(arch_inspect(&s, &in, &err), 0);
+    assert_string_equal(in.architecture, "LlamaForCausalLM");
+    assert_string_equal(in.tasks[0], "text-generation");
+    assert_string_equal(in.tasks[1], "chat");
+    assert_null(in.tasks[2]);
+    assert_int_equal(in.n_tensors, 2);
+    assert_int_equal(in.n_parameters, 12);
+    assert_int_equal(in.n_bytes, 2);
+    assert_string_equal(in.bytes[0].dtype, "BF16");
+    assert_int_equal(in.bytes[0].bytes, 12);
+    assert_string_equal(in.bytes[1].dtype, "F4");
+    assert_int_equal(in.context, 8192);
+    assert_int_equal(in.vocab, 49152);
+    assert_int_equal(in.dim, 0);
+    assert_string_equal(in.licence, "apache-2.0");
+    assert_string_equal(in.pipeline_tag, "text-generation");
+    assert_true(in.auto_map);
+    assert_int_equal(in.weight_bytes, 0);
+    assert_int_equal(in.n_runtime, 0);
+    assert_int_equal(in.n_unsupported, 2);
+    assert_string_equal(in.unsupported[1].what, "llama");
+    snapshot_fini(&s);
+}
+
+static void a_model_without_words_is_described_as_well(void **state)
+{
+    (void)state;
+    struct snapshot s = {0};
+    struct inspection in;
+    struct err err;
+    put_text(&s, "config.json",
+             "{\"model_type\":\"clip\",\"architectures\":[\"CLIPModel\"],"
+             "\"text_config\":{\"vocab_size\":49408,"
+             "\"max_position_embeddings\":77},\"vision_config\":{}}");
+    put_tensor(&s, "model.safetensors", "a", "F16", 4, 8);
+    assert_int_equal(arch_inspect(&s, &in, &err), 0);
+    assert_string_equal(in.tasks[0], "zero-shot-image-classification");
+    assert_int_equal(in.context, 77);
+    assert_int_equal(in.vocab, 49408);
+    snapshot_fini(&s);
+    put_text(&s, "config.json",
+             "{\"model_type\":\"vit\",\"num_channels\":3,"
+             "\"architectures\":[\"ViTModel\"],\"hidden_size\":192}");
+    put_tensor(&s, "model.safetensors", "a", "F32", 4, 16);
+    assert_int_equal(arch_inspect(&s, &in, &err), 0);
+    assert_string_equal(in.tasks[0], "image-feature-extraction");
+    assert_int_equal(in.dim, 192);
+    assert_int_equal(in.context, 0);
+    snapshot_fini(&s);
+}
+
+static void a_class_without_a_task_says_so(void **state)
+{
+    (void)state;
+    struct snapshot s = {0};
+    struct inspection in;
+    struct err err;
+    put_text(&s, "config.json",
+             "{\"model_type\":\"vilt\","
+             "\"architectures\":[\"ViltForQuestionAnswering\"]}");
+    put_tensor(&s, "model.safetensors", "a", "F32", 4, 16);
+    assert_int_equal(arch_inspect(&s, &in, &err), 0);
+    assert_null(in.tasks[0]);
+    assert_int_equal(in.n_unsupported, 2);
+    assert_string_equal(in.unsupported[1].what, "task");
+    assert_non_null(strstr(in.unsupported[1].why, "ViltForQuestionAnswering"));
+    snapshot_fini(&s);
+}
+
+static void a_head_that_is_not_computed_has_its_own_task(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *task;
+    } cases[] = {
+        {"BertForSequenceClassification", "text-classification"},
+        {"BertForTokenClassification", "token-classification"},
+        {"BertForQuestionAnswering", "question-answering"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char config[512];
+        struct snapshot s;
+        struct inspection in;
+        struct err err;
+        snprintf(config, sizeof(config),
+                 "{\"model_type\":\"bert\",\"architectures\":[\"%s\"],"
+                 "\"hidden_size\":32,\"num_hidden_layers\":2,"
+                 "\"vocab_size\":100,\"num_attention_heads\":4,"
+                 "\"intermediate_size\":64,\"max_position_embeddings\":40,"
+                 "\"id2label\":{\"0\":\"a\",\"1\":\"b\"}}",
+                 cases[i].name);
+        put_with_config(&s, "bert", config);
+        assert_int_equal(arch_inspect(&s, &in, &err), 0);
+        assert_string_equal(in.tasks[0], cases[i].task);
+        assert_null(in.tasks[1]);
+        assert_int_equal(in.n_unsupported, 1);
+        assert_string_equal(in.unsupported[0].what, "task");
+        assert_int_equal(in.n_labels, 2);
+        assert_int_equal(in.context, 40);
+        assert_int_equal(in.dim, 0);
+        snapshot_fini(&s);
+    }
 }
 
 static void refuses_what_does_not_fit_by_name(void **state)
@@ -242,6 +385,7 @@ static void pickles_are_refused_and_safetensors_named(void **state)
     assert_int_equal(in.n_unsupported, 1);
     assert_string_equal(in.unsupported[0].what, "pytorch_model.bin");
     assert_non_null(strstr(in.unsupported[0].why, "model.safetensors"));
+    assert_true(in.pickles);
     snapshot_fini(&s);
 }
 
@@ -384,6 +528,10 @@ int main(void)
         cmocka_unit_test(sentence_transformers_modules_count),
         cmocka_unit_test(lists_what_it_does_not_support),
         cmocka_unit_test(several_problems_are_all_listed),
+        cmocka_unit_test(an_unknown_architecture_is_described_as_well),
+        cmocka_unit_test(a_model_without_words_is_described_as_well),
+        cmocka_unit_test(a_class_without_a_task_says_so),
+        cmocka_unit_test(a_head_that_is_not_computed_has_its_own_task),
         cmocka_unit_test(refuses_what_does_not_fit_by_name),
         cmocka_unit_test(pickles_are_refused_and_safetensors_named),
         cmocka_unit_test(without_weights_there_is_no_model),

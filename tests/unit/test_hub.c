@@ -289,6 +289,16 @@ static void a_pull_takes_what_a_load_needs_and_no_more(void **state)
           "sentence_bert_config.json config_sentence_transformers.json "
           "special_tokens_map.json tokenizer_config.json "
           "generation_config.json weights.safetensors");
+    takes("processor_config.json video_preprocessor_config.json "
+          "chat_template.json source.spm target.spm vocab-src.json "
+          "vocab-tgt.json target_vocab.json normalizer.json bpe.codes "
+          "dict.txt entity_vocab.json sentencepiece.bpe.model "
+          "tokenizer.model emoji.json model.safetensors vocab.py",
+          "processor_config.json video_preprocessor_config.json "
+          "chat_template.json source.spm target.spm vocab-src.json "
+          "vocab-tgt.json target_vocab.json normalizer.json bpe.codes "
+          "dict.txt entity_vocab.json sentencepiece.bpe.model "
+          "tokenizer.model emoji.json model.safetensors");
     takes("m-Q8_0.gguf m-Q4_K_M.gguf m-F16.gguf mmproj-Q4_K_M.gguf README.md",
           "m-Q4_K_M.gguf README.md");
     takes("q4_k_m-00002-of-00002.gguf q4_k_m-00001-of-00002.gguf x-q8_0.gguf",
