@@ -176,6 +176,11 @@ static uint64_t v_tokens(const struct manager_model_view *v)
 {
     return v->tokens;
 }
+
+static uint64_t v_generated(const struct manager_model_view *v)
+{
+    return v->generated;
+}
 static uint64_t v_truncated(const struct manager_model_view *v)
 {
     return v->truncated_items;
@@ -200,6 +205,8 @@ static const struct model_metric model_metrics[] = {
     {"berth_model_jobs_done_total", "counter", "Jobs answered.", v_done},
     {"berth_model_jobs_failed_total", "counter", "Jobs failed.", v_failed},
     {"berth_model_tokens_total", "counter", "Tokens read.", v_tokens},
+    {"berth_model_generated_tokens_total", "counter", "Tokens written.",
+     v_generated},
     {"berth_model_truncations_total", "counter", "Inputs cut short.",
      v_truncated},
     {"berth_model_restarts_total", "counter", "Workers that died.", v_restarts},

@@ -58,6 +58,7 @@ static void counters(struct jsonw *w, const struct manager_model_view *v)
     jsonw_kuint(w, "failed_jobs", v->failed_jobs);
     jsonw_kuint(w, "truncated_items", v->truncated_items);
     jsonw_kuint(w, "tokens", v->tokens);
+    jsonw_kuint(w, "generated", v->generated);
     jsonw_kuint(w, "retry_after_ms", v->retry_after_ms);
 }
 

@@ -99,7 +99,7 @@ struct deployment {
     struct loop_timer timer; /* the pause, or the end of the drain */
     struct err error;        /* why it failed, backs off, ... */
     uint32_t restarts;
-    uint64_t n_done, n_failed, n_truncated, n_tokens;
+    uint64_t n_done, n_failed, n_truncated, n_tokens, n_generated;
     uint64_t last_done_ns, job_ns; /* the measured time between two answers */
 };
 

@@ -79,12 +79,22 @@ void flight_forget(struct flight *f)
     child_say(f->instance->child, FRAME_CANCEL, f->id);
 }
 
+void flight_credit(struct flight *f, uint64_t bytes)
+{
+    struct wire_map m = child_begin(f->instance->child, FRAME_CREDIT, f->id);
+    f->room += bytes;
+    wire_kuint(&m, "bytes", bytes);
+    child_send(f->instance->child, &m, NULL, 0);
+}
+
 static struct flight *flight_new(struct instance *i, struct job *j)
 {
     struct flight *f = mem_new(struct flight);
     f->instance = i;
     f->id = j->id;
     f->job = j;
+    f->chunks = j->reply.chunk;
+    f->room = j->credit;
     f->item = mem_zero(j->n_left, sizeof(*f->item));
     f->answered = mem_zero(j->n_left, sizeof(*f->answered));
     for (size_t k = 0; k < j->n_items; k++)
@@ -126,6 +136,8 @@ static int send_job(struct instance *i, const struct job *j,
     items_put(m.out, items, n, fd >= 0);
     if (fd >= 0)
         wire_kuint(&m, "data", items_bytes(items, n));
+    if (j->reply.chunk)
+        wire_kuint(&m, "credit", j->credit);
     if (child_send(i->child, &m, &fd, fd >= 0) < 0)
         return err_set(err, E_TOO_LARGE,
                        "the job is too large: send fewer inputs at a time");
@@ -261,12 +273,14 @@ static int tell_item(struct flight *fl, size_t item, const struct frame *f,
     struct item parts;
     int r = parts_read(f, &arena, &map, &parts, err);
     if (r == 0) {
-        const struct wire_node *times = wire_get(f->body, "times");
+        const struct wire_node *times = wire_get(f->body, "times"),
+                               *usage = wire_get(f->body, "usage");
         struct manager_result result = {
             .item = fl->item[item],
             .parts = &parts,
             .result = wire_get(f->body, "result"),
-            .tokens = wire_uint(wire_get(f->body, "usage"), "tokens", 0),
+            .tokens = wire_uint(usage, "tokens", 0),
+            .generated = wire_uint(usage, "generated", 0),
             .truncated = has_flag(f->body, "truncated"),
             .queue_ns = wire_uint(times, "queue_ns", 0),
             .run_ns = wire_uint(times, "run_ns", 0),
@@ -306,6 +320,64 @@ static int hear_done(struct instance *i, const struct frame *f, struct err *err)
         deployment_dispatch(d);
     }
     return r;
+}
+
+/* Whether the flight may send it: what a stream makes the daemon hold has an
+ * end, which is its reader's. */
+static int check_chunk(const struct flight *fl, uint64_t item,
+                       const struct frame *f, struct err *err)
+{
+    int r = check_item(fl, item, err);
+    if (r < 0)
+        return r;
+    if (!fl->chunks)
+        return err_set(err, E_INVALID_REQUEST, "CHUNK of a job without credit");
+    if (f->n_fds > 0 || f->bytes > FRAME_CHUNK_MAX)
+        return err_set(err, E_INVALID_REQUEST,
+                       "a CHUNK of %u bytes and %d descriptors", f->bytes,
+                       f->n_fds);
+    if (f->bytes > fl->room)
+        return err_set(err, E_INVALID_REQUEST,
+                       "a CHUNK of %u bytes with credit for %llu", f->bytes,
+                       (unsigned long long)fl->room);
+    return 0;
+}
+
+static int tell_chunk(struct flight *fl, size_t item, const struct frame *f,
+                      struct err *err)
+{
+    struct arena arena = ARENA_MAX(1 << 20);
+    struct part_map map;
+    struct item parts;
+    int r = parts_read(f, &arena, &map, &parts, err);
+    if (r == 0) {
+        struct manager_chunk chunk = {
+            .item = fl->item[item],
+            .parts = &parts,
+            .result = wire_get(f->body, "result"),
+            .bytes = f->bytes,
+        };
+        fl->job->credit -= f->bytes;
+        job_chunk(fl->job, &chunk);
+        part_map_fini(&map);
+    }
+    arena_fini(&arena);
+    return r;
+}
+
+static int hear_chunk(struct instance *i, const struct frame *f,
+                      struct err *err)
+{
+    struct flight *fl = flight_find(i, f->job);
+    uint64_t item = wire_uint(f->body, "item", 0);
+    if (!fl)
+        return err_set(err, E_INVALID_REQUEST, "CHUNK of an unknown job");
+    int r = check_chunk(fl, item, f, err);
+    if (r < 0)
+        return r;
+    i->moved = true;
+    fl->room -= f->bytes;
+    return fl->job ? tell_chunk(fl, item, f, err) : 0;
 }
 
 static void fail_rest(struct flight *fl, const struct err *why)
@@ -363,6 +435,8 @@ static int on_frame(struct child *c, struct frame *f, struct err *err)
         return hear_pong(i, f);
     case FRAME_CREDIT:
         return hear_credit(i, f);
+    case FRAME_CHUNK:
+        return hear_chunk(i, f, err);
     case FRAME_DONE:
         return hear_done(i, f, err);
     case FRAME_ERROR:

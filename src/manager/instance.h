@@ -21,6 +21,8 @@ struct flight {
     uint16_t *item; /* [n] the job's item at each place of the frame */
     bool *answered; /* [n] */
     uint64_t bytes; /* of the credit */
+    bool chunks;    /* it may send some, */
+    uint64_t room;  /* so many bytes of them */
 };
 
 struct instance {
@@ -57,6 +59,8 @@ bool instance_has_task(const struct instance *i, const char *task);
 void instance_run(struct instance *i, struct job *j);
 /* The job is cancelled, failed or past its deadline: so tell the instance. */
 void flight_forget(struct flight *f);
+/* Its reader can hold more. */
+void flight_credit(struct flight *f, uint64_t bytes);
 /* DRAIN: it finishes what it has and exits. */
 void instance_drain(struct instance *i);
 void instance_kill(struct instance *i, const char *why);

@@ -16,6 +16,8 @@ enum {
     PRIORITY_MAX = 9,
     JOB_OVERHEAD = 1 << 20,
     CALLER_MAX = 256, /* what the frame takes */
+    CREDIT_MIN = FRAME_CHUNK_MAX,
+    CREDIT_MAX = 1 << 30,
 };
 
 struct job *job_find(const struct manager *m, uint64_t id)
@@ -97,9 +99,10 @@ void job_crashed(struct job *j, const char *reason)
     struct deployment *d = j->d;
     struct err err;
     j->crashes++;
-    if (j->crashes >= CRASHES_MAX || d->ending ||
+    if (j->began || j->crashes >= CRASHES_MAX || d->ending ||
         d->state == DEPLOYMENT_DRAINING) {
-        err_set(&err, E_WORKER_CRASHED, "%s: %s", d->model->name, reason);
+        err_set(&err, E_WORKER_CRASHED, "%s: %s%s", d->model->name, reason,
+                j->began ? "; the stream ended before its answer did" : "");
         job_fail(j, E_WORKER_CRASHED, &err);
         return;
     }
@@ -114,9 +117,16 @@ void job_item_done(struct job *j, const struct manager_result *result)
     j->answered[result->item] = true;
     j->n_left--;
     d->n_tokens += result->tokens;
+    d->n_generated += result->generated;
     d->n_truncated += result->truncated;
     d->m->n_truncated += result->truncated;
     j->reply.item(j->reply.ctx, result);
+}
+
+void job_chunk(struct job *j, const struct manager_chunk *chunk)
+{
+    j->began = true;
+    j->reply.chunk(j->reply.ctx, chunk);
 }
 
 void job_item_failed(struct job *j, size_t item, const struct err *err)
@@ -236,6 +246,10 @@ static struct job *job_new(struct deployment *d, const struct manager_job *from,
     j->bytes = bytes;
     j->priority = from->priority;
     j->reply = from->reply;
+    if (from->reply.chunk)
+        j->credit = from->credit < CREDIT_MIN   ? CREDIT_MIN
+                    : from->credit > CREDIT_MAX ? CREDIT_MAX
+                                                : from->credit;
     j->submitted_ns = core_now(d->m);
     j->deadline_ns = from->deadline_ns
                          ? from->deadline_ns
@@ -357,4 +371,16 @@ void manager_cancel(struct manager *m, uint64_t job_id)
     job_free(j);
     deployment_look(d);
     core_leave(m, d->model);
+}
+
+void manager_credit(struct manager *m, uint64_t job_id, uint64_t bytes)
+{
+    struct job *j = job_find(m, job_id);
+    if (!j || !j->reply.chunk)
+        return;
+    if (bytes > CREDIT_MAX - j->credit)
+        bytes = CREDIT_MAX - j->credit;
+    j->credit += bytes;
+    if (j->flight && bytes)
+        flight_credit(j->flight, bytes);
 }

@@ -27,6 +27,8 @@ struct job {
     size_t n_refused;       /* items answered with an error */
     bool *answered;         /* [n_items] */
     uint64_t bytes, deadline_ns, submitted_ns;
+    uint64_t credit; /* bytes of chunks that its reader can hold */
+    bool began;      /* a chunk has been told */
     int priority;
     unsigned crashes; /* of instances that had it in flight */
     struct manager_reply reply;
@@ -43,6 +45,7 @@ void jobs_tell(struct manager *m);
 void job_crashed(struct job *j, const char *reason);
 /* An item came back. parts NULL: it failed with err. */
 void job_item_done(struct job *j, const struct manager_result *result);
+void job_chunk(struct job *j, const struct manager_chunk *chunk);
 void job_item_failed(struct job *j, size_t item, const struct err *err);
 /* All items answered: tells done() and frees. */
 void job_finish(struct job *j);

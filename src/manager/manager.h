@@ -152,6 +152,14 @@ struct manager_result {
     uint64_t queue_ns, run_ns; /* in the worker */
 };
 
+/* A piece of an item's result; everything lives until the callback returns. */
+struct manager_chunk {
+    size_t item;
+    const struct item *parts;
+    const struct wire_node *result; /* CHUNK's result tree, or NULL */
+    uint64_t bytes; /* of the credit; manager_credit() gives them back */
+};
+
 /* What the submitter hands down. Every item ends with exactly one of item() and
  * failed(item); a failure of the whole job is failed(ctx, -1). Then done(),
  * exactly once, last. None of them after manager_cancel(). */
@@ -162,7 +170,7 @@ struct manager_reply {
     void *ctx;
     /* Part of an item's result, before item(); NULL: none are wanted. Once one
      * has been told the job is not retried: if its instance dies, it fails. */
-    void (*chunk)(void *ctx, size_t item, const struct item *parts);
+    void (*chunk)(void *ctx, const struct manager_chunk *chunk);
 };
 
 struct manager_job {
@@ -177,7 +185,8 @@ struct manager_job {
     uint64_t deadline_ns; /* absolute; 0: the configuration's */
     int priority;         /* 0..9; 5 is usual */
     const char *caller;   /* for fairness; may be "" */
-    uint64_t credit;      /* bytes of chunks that its reader can hold now */
+    uint64_t credit;      /* bytes of chunks that its reader can hold now, at
+                             least FRAME_CHUNK_MAX */
     struct manager_reply reply;
 };
 
@@ -188,7 +197,8 @@ int manager_submit(struct manager *m, const struct manager_job *job,
                    uint64_t *ret_id, struct err *err) MUST_CHECK;
 /* Drops a job wherever it is; its reply is not called any more. */
 void manager_cancel(struct manager *m, uint64_t job_id);
-/* Its reader has taken so many bytes of chunks, and can hold as many more. */
+/* Its reader has taken so many bytes of chunks, and can hold as many more. A
+ * job that has ended meanwhile is no offence. */
 void manager_credit(struct manager *m, uint64_t job_id, uint64_t bytes);
 /* How many seconds a caller who was refused should wait, from the measured rate
  * or the pause that runs. >= 1. */
@@ -226,7 +236,7 @@ struct manager_model_view {
     int priority;
     uint64_t idle_ns; /* since its last job; 0 while it has any */
     uint32_t queued_jobs, running_jobs, restarts;
-    uint64_t done_jobs, failed_jobs, truncated_items, tokens;
+    uint64_t done_jobs, failed_jobs, truncated_items, tokens, generated;
     uint64_t retry_after_ms; /* while in back_off or crash_loop */
     const struct manager_instance_view *instances;
     size_t n_instances;

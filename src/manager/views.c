@@ -110,6 +110,7 @@ static void see(const struct model *model, manager_view_fn *fn, void *ctx)
         .failed_jobs = d->n_failed,
         .truncated_items = d->n_truncated,
         .tokens = d->n_tokens,
+        .generated = d->n_generated,
         .retry_after_ms = deployment_pause_ns(d) / CORE_MS_NS,
     };
     see_plan(&model->plan, &f.view);

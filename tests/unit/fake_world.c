@@ -441,7 +441,20 @@ bool fake_answer_item(struct world_child *c, uint64_t job, uint64_t item)
     wire_key(&m, "usage");
     struct wire_map u = wire_map_open(m.out);
     wire_kuint(&u, "tokens", 7);
+    wire_kuint(&u, "generated", 3);
     wire_map_close(&u);
+    return fake_say(c, &m);
+}
+
+bool fake_chunk(struct world_child *c, uint64_t job, uint64_t item,
+                const char *text)
+{
+    struct part p = {.kind = PART_TEXT, .data = str_of(text)};
+    struct item parts = {1, &p};
+    struct wire_map m = fake_begin(c, FRAME_CHUNK, job);
+    wire_kuint(&m, "item", item);
+    wire_key(&m, "parts");
+    parts_put(m.out, &parts, false, 0);
     return fake_say(c, &m);
 }
 
@@ -651,4 +664,11 @@ void fake_free(struct fake *f)
     store_content_fini(&f->content);
     store_model_fini(&f->stored);
     free(f);
+}
+
+void fake_forget(struct world_child *c)
+{
+    for (int i = 0; i < c->n_sent; i++)
+        free(c->sent[i].body);
+    c->n_sent = c->n_seen = 0;
 }

@@ -94,6 +94,9 @@ struct wire_map fake_begin(struct world_child *c, enum frame_type type,
 bool fake_say(struct world_child *c, struct wire_map *m);
 bool fake_answer_item(struct world_child *c, uint64_t job, uint64_t item);
 bool fake_answer(struct world_child *c, uint64_t job); /* all its items */
+/* A CHUNK with a text; its body has 24 bytes and the text's. */
+bool fake_chunk(struct world_child *c, uint64_t job, uint64_t item,
+                const char *text);
 bool fake_error(struct world_child *c, uint64_t job, const char *code,
                 const char *text);
 bool fake_pong(struct world_child *c, uint64_t counter);
@@ -101,6 +104,8 @@ bool fake_ready(struct world_child *c);
 /* The nth frame of a type that it was sent (0 = first); NULL: none. */
 const struct fake_sent *fake_got(const struct world_child *c,
                                  enum frame_type type, int nth);
+/* What it was sent so far: there is room for FAKE_SENT_MAX frames. */
+void fake_forget(struct world_child *c);
 int fake_count(const struct world_child *c, enum frame_type type);
 
 #endif

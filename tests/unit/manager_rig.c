@@ -20,6 +20,21 @@ static void on_item(void *ctx, const struct manager_result *result)
     assert_int_equal(a->done, 0);
     a->items++;
     a->tokens += result->tokens;
+    a->generated += result->generated;
+    if (a->also)
+        a->also(a);
+}
+
+static void on_chunk(void *ctx, const struct manager_chunk *chunk)
+{
+    struct asked *a = ctx;
+    size_t n = strlen(a->text);
+    assert_int_equal(a->done, 0);
+    a->chunks++;
+    a->bytes += chunk->bytes;
+    a->last_item = chunk->item;
+    snprintf(a->text + n, sizeof(a->text) - n, "%.*s",
+             STR_FMT(chunk->parts->parts[0].data));
     if (a->also)
         a->also(a);
 }
@@ -132,7 +147,8 @@ int rig_try(struct rig *r, struct asked *a, const struct manager_job *like,
         job.model = RIG_MODEL;
     job.items = items;
     job.n_items = n;
-    job.reply = (struct manager_reply){on_item, on_failed, on_done, a, NULL};
+    job.reply = (struct manager_reply){on_item, on_failed, on_done, a,
+                                       a->streams ? on_chunk : NULL};
     int code = manager_submit(r->m, &job, &a->id, &r->err);
     free(items);
     free(text);

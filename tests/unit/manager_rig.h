@@ -29,8 +29,13 @@ struct asked {
     uint64_t id;
     int items, failed, done;
     struct err err;
-    uint64_t tokens;
-    void (*also)(struct asked *a); /* at each item; or NULL */
+    uint64_t tokens, generated;
+    bool streams;                  /* it wants chunks */
+    int chunks;                    /* that were told, */
+    uint64_t bytes;                /* of so many bytes in all */
+    char text[256];                /* their texts */
+    size_t last_item;              /* of the last one */
+    void (*also)(struct asked *a); /* at each item and chunk; or NULL */
     void *ctx;
 };
 
