@@ -4,7 +4,9 @@ Started by berthd through `berth-worker --launch`; speaks on descriptor 3. The m
 
     __main__.py   python -m berth_transformers [--about]
     frames.py     bytes to frames and back: the table of src/ipc/frame.h, strict CBOR
-    channel.py    frames over the socketpair, descriptors and memfds included
+    parts.py      parts of items in and out of frames, memfds included
+    channel.py    frames over the socketpair, and the descriptors that come with them
+    ledger.py     the jobs that were taken: each item answered once, credit given back
     serve.py      the process's life: HELLO, LOAD, JOB, PING, CANCEL, CREDIT, DRAIN
     sandbox.py    narrows what may be read to one model (Landlock)
     devices.py    cpu, cuda, xla: what is there, what was asked for, memory

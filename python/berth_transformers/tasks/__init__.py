@@ -12,7 +12,8 @@ compute thread.
 
 Request.cost is what the item costs in tokens (or the like of it): batching.py puts requests of the same Request.key and
 like cost together, up to a budget. The result of an item does not depend on what ran beside it, but for rounding.
-Generation is different: generation.py (class Generator) takes what GenerationTask.read() gives and goes step by step.
+Generation is different: generation.py (class Generator) takes what read() gives and goes step by step (compute.py).
+A forward may be stopped before any layer, by compute.Stopped, which is no Exception: let it through.
 """
 import importlib
 import importlib.util
@@ -38,6 +39,7 @@ class Task:
     auto = "AutoModel"
     needs = ("tokenizer",)  # "tokenizer", "processor", "feature_extractor", "image_processor"
     packages = ()  # beside torch and transformers: ("PIL",)
+    generates = False  # True: read() is for generation.Generator (see compute.py), and run() is never called
     spare = ()  # weights that may be missing because the task reads none of them: a part of their name, ("pooler",)
 
     def __init__(self, model):
