@@ -6,21 +6,12 @@
 
 enum { PIECE_MAX = 64 << 20 };
 
-/* Lines keep their ends and tabs, and lose what would steer the terminal. A
- * sequence that is cut between two pieces shows as '?'. */
+/* A sequence that is cut between two pieces shows as '?'. */
 static int print_piece(void *ctx, struct str bytes, struct err *err)
 {
     (void)ctx;
     struct buf clean = BUF_MAX(PIECE_MAX);
-    while (bytes.n) {
-        size_t n = 0;
-        while (n < bytes.n && bytes.p[n] != '\n' && bytes.p[n] != '\t')
-            n++;
-        human_clean(&clean, str_n(bytes.p, n));
-        if (n < bytes.n)
-            buf_putc(&clean, bytes.p[n++]);
-        bytes = str_n(bytes.p + n, bytes.n - n);
-    }
+    human_clean_lines(&clean, bytes);
     fwrite(clean.p, 1, clean.len, stdout);
     buf_fini(&clean);
     return fflush(stdout) ? err_set(err, errno, "cannot write the output: %s",

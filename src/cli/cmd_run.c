@@ -7,6 +7,7 @@
 #include "base/jsonw.h"
 #include "base/mem.h"
 #include "cli/ask.h"
+#include "cli/conversation.h"
 #include "cli/lines.h"
 #include "cli/members.h"
 #include "cli/table.h"
@@ -260,15 +261,31 @@ static int similarity(struct run *run, struct err *err)
     return r;
 }
 
+/* ---- generation --------------------------------------------------------- */
+
+static bool offers(struct json model, struct str task);
+
+/* A model that chats is talked to, unless its own task was asked for by name.
+ */
+static int generate(struct run *run, struct err *err)
+{
+    bool chat = str_is(run->task, "chat") ||
+                (!run->in->option[OPTION_TASK] &&
+                 offers(json_root(run->model.doc), str_of("chat")));
+    return conversation_run(run->client, run->in, run->lines, chat, err);
+}
+
 /* ---- which task --------------------------------------------------------- */
 
 static const struct {
     const char *name;
     task_fn *fn;
 } tasks[] = {
+    {"chat", generate},
     {"feature-extraction", features},
     {"fill-mask", masks},
     {"sentence-similarity", similarity},
+    {"text-generation", generate},
 };
 
 static bool offers(struct json model, struct str task)

@@ -72,6 +72,19 @@ static size_t columns(uint32_t cp)
     return w < 0 ? 1 : (size_t)w; /* -1: this locale does not know it */
 }
 
+void human_clean_lines(struct buf *out, struct str text)
+{
+    while (text.n) {
+        size_t n = 0;
+        while (n < text.n && text.p[n] != '\n' && text.p[n] != '\t')
+            n++;
+        human_clean(out, str_n(text.p, n));
+        if (n < text.n)
+            buf_putc(out, text.p[n++]);
+        text = str_n(text.p + n, text.n - n);
+    }
+}
+
 size_t human_width(struct str text)
 {
     size_t width = 0;

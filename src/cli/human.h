@@ -14,6 +14,8 @@ char *human_span(char *buf, uint64_t ms);     /* "812 ms", "3 min 20 s" */
 /* Adds text with every control character and every invalid byte replaced by
  * '?': what comes from models and daemons does not steer the terminal. */
 void human_clean(struct buf *out, struct str text);
+/* The same, but lines keep their ends and tabs. */
+void human_clean_lines(struct buf *out, struct str text);
 /* Columns that cleaned text takes on the terminal. */
 size_t human_width(struct str text);
 /* How many bytes of text fit into width columns. */
