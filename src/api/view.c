@@ -51,6 +51,9 @@ static void counters(struct jsonw *w, const struct manager_model_view *v)
     jsonw_kuint(w, "dim", v->dim);
     jsonw_kbool(w, "preload", v->preload);
     jsonw_kbool(w, "pin", v->pin);
+    jsonw_kint(w, "keep_alive_s", v->keep_alive_s);
+    jsonw_kint(w, "priority", v->priority);
+    jsonw_kuint(w, "idle_ms", v->idle_ns / 1000000);
     jsonw_kuint(w, "queued_jobs", v->queued_jobs);
     jsonw_kuint(w, "running_jobs", v->running_jobs);
     jsonw_kuint(w, "restarts", v->restarts);
@@ -78,6 +81,9 @@ void view_json(struct jsonw *w, const struct manager_model_view *v)
     jsonw_kz(w, "model_type", v->model_type);
     jsonw_kz(w, "task", v->task);
     names(w, "tasks", v->tasks);
+    jsonw_kz(w, "backend", v->backend);
+    jsonw_kz(w, "backend_wanted", v->backend_wanted);
+    jsonw_kz(w, "backend_reason", v->backend_reason);
     counters(w, v);
     jsonw_key(w, "instances");
     jsonw_array(w);

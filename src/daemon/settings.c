@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "daemon/yaml_json.h"
+#include "manager/wanted.h"
 #include <ctype.h>
 #include <stdio.h>
 
@@ -30,6 +31,28 @@ static const struct settings_key *find_key(struct str name)
         if (str_is(name, keys[i].key))
             return &keys[i];
     return NULL;
+}
+
+/* Keys that lie below another one in the file, and share its name. */
+static const char *const groups[] = {"transformers"};
+
+/* Of a key of the table, where its own name begins; 0: it is in no group. */
+static size_t in_group(const char *key)
+{
+    for (size_t i = 0; i < ARRAY_LEN(groups); i++) {
+        size_t n = strlen(groups[i]);
+        if (!strncmp(key, groups[i], n) && key[n] == '_')
+            return n + 1;
+    }
+    return 0;
+}
+
+static bool is_group(struct str name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(groups); i++)
+        if (str_is(name, groups[i]))
+            return true;
+    return false;
 }
 
 /* ---- values ------------------------------------------------------------- */
@@ -102,6 +125,24 @@ static int64_t parse_bytes(const char *z)
             return __builtin_mul_overflow(v, units[i].factor, &ret) ? -1 : ret;
     }
     return -1;
+}
+
+/* "30", "30s", "10m", "2h", and "-1" where that is allowed; INT64_MIN for
+ * anything else. */
+static int64_t parse_seconds(const struct settings_key *k, const char *z)
+{
+    char *end;
+    int64_t v = strtoll(z, &end, 10), ret;
+    int64_t unit = !*end || !strcmp(end, "s") ? 1
+                   : !strcmp(end, "m")        ? 60
+                   : !strcmp(end, "h")        ? 3600
+                                              : 0;
+    if (!strcmp(z, "-1") && k->least < 0)
+        return -1;
+    if (!isdigit((unsigned char)*z) || !unit ||
+        __builtin_mul_overflow(v, unit, &ret))
+        return INT64_MIN;
+    return ret;
 }
 
 static bool is_choice(const struct settings_key *k, struct str s)
@@ -179,6 +220,13 @@ static int set_from_text(struct settings *c, const struct settings_key *k,
                            "%s is '%.100s', it should be a size like 64 MiB",
                            k->key, z);
         return set_number(c, k, parse_bytes(z), err);
+    case SECONDS:
+        if (parse_seconds(k, z) == INT64_MIN)
+            return err_set(err, E_INVALID_REQUEST,
+                           "%s is '%.100s', it should be a whole number, or a "
+                           "time like 10m",
+                           k->key, z);
+        return set_number(c, k, parse_seconds(k, z), err);
     default:
         break;
     }
@@ -264,12 +312,59 @@ static int model_text(struct json v, const char *key, const char **ret,
     return 0;
 }
 
+static int model_number(struct json v, const char *key, int least, int most,
+                        int *ret, struct err *err)
+{
+    int64_t n;
+    if (!json_to_int(v, least, most, &n))
+        return err_set(err, E_INVALID_REQUEST,
+                       "%s of a model should be a number from %d to %d", key,
+                       least, most);
+    *ret = (int)n;
+    return 0;
+}
+
+static int model_time(struct json v, int64_t *ret, struct err *err)
+{
+    char z[64];
+    int64_t n;
+    struct str s;
+    if (json_to_int(v, INT32_MIN, INT32_MAX, &n))
+        snprintf(z, sizeof(z), "%lld", (long long)n);
+    else if (!json_to_str(v, &s) || !str_to_z(s, z, sizeof(z)))
+        z[0] = 0;
+    return wanted_keep_alive(z, ret, err);
+}
+
+/* An empty one is as good as none. */
+static bool is_said(const char **text)
+{
+    if (**text)
+        return true;
+    free((char *)(uintptr_t)*text);
+    *text = NULL;
+    return false;
+}
+
 static int model_key(struct manager_model_config *m, struct str key,
                      struct json v, struct err *err)
 {
+    const char *z;
 #define MODEL_TEXT(name, doc) \
     if (str_is(key, #name))   \
         return model_text(v, #name, &m->name, err);
+#define MODEL_WORD(name, check, doc)                    \
+    if (str_is(key, #name)) {                           \
+        int r = model_text(v, #name, &m->name, err);    \
+        z = m->name;                                    \
+        return r < 0 || !is_said(&m->name) ? r : check; \
+    }
+#define MODEL_NUMBER(name, least, most, doc) \
+    if (str_is(key, #name))                  \
+        return model_number(v, #name, least, most, &m->name, err);
+#define MODEL_TIME(name, member, doc) \
+    if (str_is(key, #name))           \
+        return model_time(v, &m->member, err);
 #define MODEL_BOOL(name, doc)                                 \
     if (str_is(key, #name)) {                                 \
         if (json_to_bool(v, &m->name))                        \
@@ -279,6 +374,9 @@ static int model_key(struct manager_model_config *m, struct str key,
     }
 #include "daemon/settings_model.def"
 #undef MODEL_TEXT
+#undef MODEL_WORD
+#undef MODEL_NUMBER
+#undef MODEL_TIME
 #undef MODEL_BOOL
     return err_set(err, E_INVALID_REQUEST,
                    "a model has no key '%.*s'; docs/config.md lists them",
@@ -310,10 +408,16 @@ static int read_model(struct walk *w, struct manager_model_config *m,
 static void models_free(struct settings *c)
 {
     for (size_t i = 0; i < c->n_models; i++) {
-#define MODEL_TEXT(name, doc) free((char *)(uintptr_t)c->models[i].name);
+#define MODEL_TEXT(name, doc)        free((char *)(uintptr_t)c->models[i].name);
+#define MODEL_WORD(name, check, doc) MODEL_TEXT(name, doc)
+#define MODEL_NUMBER(name, least, most, doc)
+#define MODEL_TIME(name, member, doc)
 #define MODEL_BOOL(name, doc)
 #include "daemon/settings_model.def"
 #undef MODEL_TEXT
+#undef MODEL_WORD
+#undef MODEL_NUMBER
+#undef MODEL_TIME
 #undef MODEL_BOOL
     }
     free(c->models);
@@ -339,33 +443,63 @@ static int read_models(struct walk *w, struct json v)
     return 0;
 }
 
+static int unknown_key(struct walk *w, struct str key)
+{
+    err_set(w->err, E_INVALID_REQUEST,
+            "there is no key '%.*s'; docs/config.md lists them",
+            (int)(key.n < 100 ? key.n : 100), key.p);
+    return wrong(w, w->at);
+}
+
+/* The keys below one of groups. */
+static int read_group(struct walk *w, struct str name, struct json v)
+{
+    char key[64];
+    if (json_type(v) != JSON_OBJECT) {
+        err_set(w->err, E_INVALID_REQUEST, "%.*s is %s, it should have keys",
+                STR_FMT(name), json_type_name(json_type(v)));
+        return wrong(w, w->at);
+    }
+    for (struct json_iter it = json_iter(v); json_next(&it);) {
+        int n = snprintf(key, sizeof(key), "%.*s_%.*s", STR_FMT(name),
+                         (int)(it.key.n < 32 ? it.key.n : 32), it.key.p);
+        const struct settings_key *k = find_key(str_n(key, (size_t)n));
+        w->at++;
+        if (!k)
+            return unknown_key(w, it.key);
+        w->at++;
+        int r = read_value(w, k, it.value);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int read_one(struct walk *w, struct str key, struct json v)
+{
+    const struct settings_key *k = find_key(key);
+    bool models = str_is(key, "models"), group = is_group(key);
+    w->at++;
+    if (!models && !group && (!k || in_group(k->key)))
+        return unknown_key(w, key);
+    w->at++;
+    if (group)
+        return read_group(w, key, v);
+    return models ? read_models(w, v) : read_value(w, k, v);
+}
+
 static int read_top(struct walk *w, struct json top)
 {
+    int r = 0;
     if (json_type(top) != JSON_OBJECT) {
         err_set(w->err, E_INVALID_REQUEST,
                 "a configuration has keys and values, this is %s",
                 json_type_name(json_type(top)));
         return wrong(w, 0);
     }
-    for (struct json_iter it = json_iter(top); json_next(&it);) {
-        const struct settings_key *k = find_key(it.key);
-        size_t key_at = ++w->at;
-        w->at++;
-        int r = 0;
-        if (str_is(it.key, "models")) {
-            r = read_models(w, it.value);
-        } else if (k) {
-            r = read_value(w, k, it.value);
-        } else {
-            err_set(w->err, E_INVALID_REQUEST,
-                    "there is no key '%.*s'; docs/config.md lists them",
-                    (int)(it.key.n < 100 ? it.key.n : 100), it.key.p);
-            r = wrong(w, key_at);
-        }
-        if (r < 0)
-            return r;
-    }
-    return 0;
+    for (struct json_iter it = json_iter(top); r == 0 && json_next(&it);)
+        r = read_one(w, it.key, it.value);
+    return r;
 }
 
 int settings_read(struct settings *c, const char *name, struct str text,
@@ -454,7 +588,9 @@ static void print_key(struct buf *out, const struct settings_key *k)
                                         "bytes", "seconds", "choice"};
     size_t n =
         k->kind == CHOICE ? strcspn(k->standard, "|") : strlen(k->standard);
-    buf_addf(out, "| `%s` | %s | `%.*s` | ", k->key, names[k->kind], (int)n,
+    size_t own = in_group(k->key), above = own ? own - 1 : 0;
+    buf_addf(out, "| `%.*s%s%s` | %s | `%.*s` | ", (int)above, k->key,
+             own ? "." : "", k->key + own, names[k->kind], (int)n,
              n ? k->standard : "");
     if (k->kind == CHOICE)
         for (const char *p = k->standard; *p; p++)
@@ -478,9 +614,17 @@ void settings_print_docs(struct buf *out)
                   "| key | kind | what it is |\n|---|---|---|\n");
 #define MODEL_TEXT(name, doc) \
     buf_puts(out, "| `" #name "` | text | " doc " |\n");
+#define MODEL_WORD(name, check, doc) MODEL_TEXT(name, doc)
+#define MODEL_NUMBER(name, least, most, doc) \
+    buf_puts(out, "| `" #name "` | number | " doc " |\n");
+#define MODEL_TIME(name, member, doc) \
+    buf_puts(out, "| `" #name "` | seconds | " doc " |\n");
 #define MODEL_BOOL(name, doc) \
     buf_puts(out, "| `" #name "` | true or false | " doc " |\n");
 #include "daemon/settings_model.def"
 #undef MODEL_TEXT
+#undef MODEL_WORD
+#undef MODEL_NUMBER
+#undef MODEL_TIME
 #undef MODEL_BOOL
 }

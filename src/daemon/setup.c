@@ -252,6 +252,8 @@ struct manager_config setup_manager(struct daemon *d)
         .drain_ns = (uint64_t)g->drain_s * s,
         .load_base_ns = (uint64_t)g->load_s * s,
         .load_per_100mb_ns = s,
+        .keep_alive_s = g->keep_alive ? g->keep_alive : -1,
+        .standby = (int)g->transformers_standby,
         .degraded_sandbox = !strcmp(g->sandbox, "degraded"),
         .isa = d->isa,
         .endpoint = d->hub.endpoint,

@@ -72,8 +72,9 @@ enum {
  *          memory: bytes the child may use, 0 = no limit; isa: highest kernel
  *          level, "" = best; degraded: a weaker sandbox is acceptable. From the
  *          child: pid; tasks, features: lists of text; limits: map of numbers.
- *   LOAD   model, revision; dtype: "exact", "f32", ...; device: "cpu"; options:
- *          map; files: [{name, size, fd}]: name is the place in the snapshot,
+ *   LOAD   model, revision; dtype: "exact", "auto", "f32", "bf16", "f16";
+ *          device: "cpu", "cuda", "cuda:N", "xla"; options: map ("task": the
+ *          default one, of a "transformers"); files: [{name, size, fd}]: name is the place in the snapshot,
  *          size the whole file's bytes (a descriptor for the inspector may hold
  *          only the beginning), fd the index among the frame's descriptors.
  *          To a child that reads by path ("transformers") there are no
@@ -85,7 +86,8 @@ enum {
  *          a second; file; sandbox: map of what is in force; detail.
  *   READY  tasks; task: the default one; dim: of an embedding, 0 = none;
  *          max_tokens: per item; memory: bytes in use; dtype, isa: in use;
- *          limits; load_ns; extra: what a protocol wants to know (pooling,
+ *          limits: {device_bytes: all of a device that is not the host};
+ *          load_ns; extra: what a protocol wants to know (pooling,
  *          labels, mask token, ...).
  *   JOB    task; deadline_ns; priority: 0..9, higher first; caller; affinity;
  *          params; items: see ipc/job.h; data: bytes in the memfd, which is then

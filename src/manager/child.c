@@ -6,8 +6,7 @@
 #include <stdio.h>
 
 enum {
-    HELLO_LIMIT_S = 10, /* a machine under load starts a process slowly */
-    EXIT_LIMIT_S = 2,   /* after it hung up or said what was wrong */
+    EXIT_LIMIT_S = 2, /* after it hung up or said what was wrong */
     LINES_A_SECOND = 100,
 };
 
@@ -21,7 +20,7 @@ static void on_timer(struct loop_timer *t)
     struct child *c = t->ctx;
     if (!c->greeted && !c->doomed)
         log_warn("manager: %s[%llu] %s: no HELLO within %d s", c->role->label,
-                 (unsigned long long)c->id, model_name(c), HELLO_LIMIT_S);
+                 (unsigned long long)c->id, model_name(c), c->role->hello_s);
     child_kill(c);
 }
 
@@ -176,7 +175,8 @@ static void greet(struct child *c, uint64_t memory)
     child_send(c, &m, NULL, 0);
 }
 
-int child_open(struct manager *m, const struct child_role *role, void *owner,
+int child_open(struct manager *m, const struct child_role *role,
+               const struct world_launch *launch, void *owner,
                struct model *model, uint64_t memory, struct child **ret,
                struct err *err)
 {
@@ -188,7 +188,7 @@ int child_open(struct manager *m, const struct child_role *role, void *owner,
     c->id = ++m->last_id;
     c->timer = (struct loop_timer){.fn = on_timer, .ctx = c};
     c->proc =
-        m->w->spawn(m->w->ctx, role->program, NULL, &ears, c, &c->pid, err);
+        m->w->spawn(m->w->ctx, role->program, launch, &ears, c, &c->pid, err);
     if (!c->proc) {
         free(c);
         return -err->code;
@@ -196,7 +196,7 @@ int child_open(struct manager *m, const struct child_role *role, void *owner,
     list_add(&m->children, &c->link);
     core_enter(m, model);
     *ret = c;
-    arm(c, (uint64_t)HELLO_LIMIT_S * CORE_SECOND_NS);
+    arm(c, (uint64_t)role->hello_s * CORE_SECOND_NS);
     greet(c, memory);
     return 0;
 }

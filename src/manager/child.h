@@ -10,11 +10,15 @@
 
 struct child;
 
+/* A machine under load starts a process slowly. */
+enum { CHILD_HELLO_S = 10 };
+
 /* One table for each kind of child. */
 struct child_role {
     enum world_program program;
     const char *kind;  /* what its HELLO must say */
     const char *label; /* in the log: "worker" */
+    int hello_s;       /* how long it may take to say HELLO */
     /* It said HELLO: send it its work. */
     int (*greeted)(struct child *c, struct err *err);
     /* Any frame but HELLO, LOG, and ERROR of the child itself. */
@@ -42,8 +46,10 @@ struct child {
     struct loop_timer timer; /* HELLO in time; SIGKILL */
 };
 
-/* memory: bytes it may use, 0 = no limit. */
-int child_open(struct manager *m, const struct child_role *role, void *owner,
+/* launch: of a WORLD_TRANSFORMERS, else NULL. memory: bytes it may use, 0 = no
+ * limit. */
+int child_open(struct manager *m, const struct child_role *role,
+               const struct world_launch *launch, void *owner,
                struct model *model, uint64_t memory, struct child **ret,
                struct err *err) MUST_CHECK;
 /* SIGKILL. */

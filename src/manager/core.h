@@ -11,12 +11,14 @@
 #include "base/list.h"
 #include "manager/backoff.h"
 #include "manager/budget.h"
+#include "manager/choice.h"
 #include "manager/events.h"
 #include "manager/log_ring.h"
 #include "manager/manager.h"
 #include "manager/plans.h"
 #include "manager/states.h"
 #include "manager/waiting_line.h"
+#include "manager/wanted.h"
 #include "manager/world.h"
 
 enum {
@@ -84,6 +86,8 @@ struct deployment {
     struct manager *m;
     struct model *model;
     enum deployment_state state;
+    struct wanted wanted;
+    struct choice choice;  /* of the last load; backend AUTO: none yet */
     struct list instances; /* not yet reaped */
     struct waiting_line queue;
     struct list suspects; /* jobs of instances that died: one at a time */

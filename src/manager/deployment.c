@@ -23,6 +23,7 @@ struct deployment *deployment_new(struct model *model)
     d->m = model->m;
     d->model = model;
     d->timer = (struct loop_timer){.fn = on_timer, .ctx = d};
+    wanted_init(&d->wanted, &d->m->config, model->declared);
     list_init(&d->instances);
     list_init(&d->suspects);
     list_init(&d->load_waiters);
@@ -38,11 +39,6 @@ void deployment_free(struct deployment *d)
     assert(deployment_quiet(d));
     core_timer_clear(d->m, &d->timer);
     free(d);
-}
-
-const struct manager_model_config *deployment_config(const struct deployment *d)
-{
-    return d->model->declared;
 }
 
 uint64_t deployment_pause_ns(const struct deployment *d)
@@ -255,14 +251,17 @@ static void pause_after(struct deployment *d, const struct err *why)
 static void admit(struct deployment *d)
 {
     struct model *model = d->model;
-    struct budget_vector need = {{model->plan.need_bytes}};
+    struct budget_vector *need = &d->choice.need;
     struct err err;
-    int r = plan_supported(&model->plan, model->name, &err);
+    int r = choice_make(d->m, &d->wanted, &model->plan, model->name, &d->choice,
+                        &err);
     if (r == 0)
-        r = budget_reserve(&d->m->budget, &need, model->name, &err);
+        log_info("manager: %s is loaded by %s", model->name, d->choice.reason);
+    if (r == 0)
+        r = budget_reserve(&d->m->budget, need, model->name, &err);
     bool reserved = r == 0;
     if (r == 0)
-        r = instance_open(d, &need, &err);
+        r = instance_open(d, need, &err);
     if (r < 0 && reserved && d->backoff.crashes > 0) {
         cache_files_fini(&d->files);
         pause_after(d, &err); /* it ran before: a process may start later */

@@ -35,8 +35,6 @@ void deployment_answered(struct deployment *d);
 /* A job's loss of patience, or of its client, may end a drain. */
 void deployment_look(struct deployment *d);
 
-const struct manager_model_config *
-deployment_config(const struct deployment *d);
 uint64_t deployment_pause_ns(const struct deployment *d); /* what is left */
 
 #endif

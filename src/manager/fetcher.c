@@ -79,7 +79,7 @@ static void gone(struct child *c, const struct world_exit *how)
 }
 
 static const struct child_role role = {
-    WORLD_FETCHER, "fetch", "fetch", greeted, on_frame, gone,
+    WORLD_FETCHER, "fetch", "fetch", CHILD_HELLO_S, greeted, on_frame, gone,
 };
 
 void fetcher_put_network(const struct manager *m, struct wire_map *params)
@@ -96,7 +96,7 @@ int fetcher_open(struct manager *m, const struct fetcher_job *job,
 {
     struct fetcher *f = mem_new(struct fetcher);
     f->job = *job;
-    int r = child_open(m, &role, f, job->model, 0, &f->child, err);
+    int r = child_open(m, &role, NULL, f, job->model, 0, &f->child, err);
     if (r < 0) {
         free(f);
         return r;

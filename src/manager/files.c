@@ -25,42 +25,57 @@ int files_dup(struct cache_files *to, const struct cache_files *from,
     return 0;
 }
 
-static void put_files(struct buf *out, const struct cache_files *files)
+static void put_files(struct buf *out, const struct cache_files *files,
+                      bool by_name)
 {
     wire_put_array(out, files->n);
     for (size_t i = 0; i < files->n; i++) {
         struct wire_map f = wire_map_open(out);
         wire_kz(&f, "name", files->v[i].name);
         wire_kuint(&f, "size", files->v[i].size);
-        wire_kuint(&f, "fd", i);
+        if (!by_name)
+            wire_kuint(&f, "fd", i);
         wire_map_close(&f);
     }
 }
 
-int files_send(struct child *c, const char *model, const char *revision,
-               const char *dtype, const char *device, struct cache_files *files,
-               struct err *err)
+static void put_folder(struct wire_map *m, const struct files_load *load)
 {
-    int fds[FRAME_FDS_MAX];
+    wire_kz(m, "folder", load->folder);
+    wire_kz(m, "root", load->root);
+    wire_kuint(m, "memory", load->memory);
+    wire_key(m, "options");
+    struct wire_map options = wire_map_open(m->out);
+    if (load->task && *load->task)
+        wire_kz(&options, "task", load->task);
+    wire_map_close(&options);
+}
+
+int files_send(struct child *c, const struct files_load *load,
+               struct cache_files *files, struct err *err)
+{
+    int fds[FRAME_FDS_MAX], n_fds = 0;
     if (files->n > FRAME_FILES_MAX)
-        return err_set(err, E_TOO_LARGE, "%s has %zu files, limit %d", model,
-                       files->n, FRAME_FILES_MAX);
-    for (size_t i = 0; i < files->n; i++) {
-        fds[i] = files->v[i].fd;
+        return err_set(err, E_TOO_LARGE, "%s has %zu files, limit %d",
+                       load->model, files->n, FRAME_FILES_MAX);
+    for (size_t i = 0; i < files->n && !load->folder; i++) {
+        fds[n_fds++] = files->v[i].fd;
         files->v[i].fd = -1;
     }
     struct wire_map m = child_begin(c, FRAME_LOAD, 0);
-    wire_kz(&m, "model", model);
-    wire_kz(&m, "revision", revision);
-    wire_kz(&m, "dtype", dtype);
-    wire_kz(&m, "device", device);
+    wire_kz(&m, "model", load->model);
+    wire_kz(&m, "revision", load->revision);
+    wire_kz(&m, "dtype", load->dtype);
+    wire_kz(&m, "device", load->device);
+    if (load->folder)
+        put_folder(&m, load);
     wire_key(&m, "files");
-    put_files(m.out, files);
-    int r = child_send(c, &m, fds, (int)files->n);
+    put_files(m.out, files, load->folder);
+    int r = child_send(c, &m, fds, n_fds);
     cache_files_fini(files);
     return r == -E2BIG
                ? err_set(err, E_TOO_LARGE,
-                         "the list of the files of %s is too long", model)
+                         "the list of the files of %s is too long", load->model)
                : 0;
 }
 

@@ -6,10 +6,16 @@
 /* Copies with descriptors of their own. */
 int files_dup(struct cache_files *to, const struct cache_files *from,
               struct err *err) MUST_CHECK;
+/* What LOAD says beside the files. folder NULL: they go as descriptors; else by
+ * their names beneath it, and of the model root may be read. */
+struct files_load {
+    const char *model, *revision, *dtype, *device;
+    const char *folder, *root, *task;
+    uint64_t memory;
+};
 /* LOAD with the files; they are gone from *files afterwards. */
-int files_send(struct child *c, const char *model, const char *revision,
-               const char *dtype, const char *device, struct cache_files *files,
-               struct err *err) MUST_CHECK;
+int files_send(struct child *c, const struct files_load *load,
+               struct cache_files *files, struct err *err) MUST_CHECK;
 uint64_t files_bytes(const struct cache_files *files);
 /* Are these the files that were recorded, unchanged? */
 bool files_as_recorded(const struct cache_files *files,

@@ -1,5 +1,6 @@
 /* manager/instance.c - one worker process and the jobs that it has. */
 #include "manager/instance.h"
+#include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "manager/deployment.h"
@@ -10,9 +11,12 @@
 
 enum {
     PING_S = 1,
-    SILENT_BUSY = 3,  /* PINGs without progress while it has jobs */
-    SILENT_IDLE = 10, /* PINGs without an answer */
-    EXIT_LIMIT_S = 5, /* after its last job, once it drains */
+    SILENT_BUSY = 3, /* PINGs without progress while it has jobs */
+    SILENT_BUSY_PYTHON =
+        10,              /* imports, compilation: nothing counts meanwhile */
+    SILENT_IDLE = 10,    /* PINGs without an answer */
+    EXIT_LIMIT_S = 5,    /* after its last job, once it drains */
+    IMPORT_LIMIT_S = 60, /* an interpreter, from a cold disk under load */
     CREDIT_JOBS_MAX = 1 << 20,
     MEMORY_SLACK = 256 << 20, /* allocators and stacks are not exact */
 };
@@ -116,6 +120,12 @@ static struct item *items_left(const struct job *j, const struct flight *f)
     return items;
 }
 
+static const char *instance_task(const struct instance *i)
+{
+    const char *wanted = i->d->wanted.task;
+    return *wanted ? wanted : i->task;
+}
+
 static int send_job(struct instance *i, const struct job *j,
                     const struct item *items, size_t n, struct err *err)
 {
@@ -124,7 +134,7 @@ static int send_job(struct instance *i, const struct job *j,
     if (r < 0)
         return r;
     struct wire_map m = child_begin(i->child, FRAME_JOB, j->id);
-    wire_kz(&m, "task", *j->task ? j->task : i->task);
+    wire_kz(&m, "task", *j->task ? j->task : instance_task(i));
     wire_kuint(&m, "deadline_ns", j->deadline_ns);
     wire_kuint(&m, "priority", (uint64_t)j->priority);
     wire_kz(&m, "caller", j->caller);
@@ -210,6 +220,8 @@ static int hear_ready(struct instance *i, const struct frame *f,
     copy_text(f->body, "task", i->task, sizeof(i->task));
     copy_text(f->body, "dtype", i->dtype, sizeof(i->dtype));
     copy_text(f->body, "isa", i->level, sizeof(i->level));
+    budget_learn(&i->m->budget, choice_device(i->device),
+                 wire_uint(wire_get(f->body, "limits"), "device_bytes", 0));
     i->dim = (uint32_t)wire_uint(f->body, "dim", 0);
     i->real_bytes = wire_uint(f->body, "memory", 0);
     i->extra = wire_dup(wire_get(f->body, "extra"));
@@ -479,30 +491,50 @@ static void on_timer(struct loop_timer *t)
     }
     bool busy = i->n_flights > 0;
     bool alive = i->ponged && (i->moved || !busy);
+    bool native = i->backend == BACKEND_NATIVE;
     i->silent = alive ? 0 : i->silent + 1;
-    if (busy && i->silent >= SILENT_BUSY)
+    if (busy && native && i->silent >= SILENT_BUSY)
         give_up(i, "it had jobs and made no progress for 3 s");
+    else if (busy && i->silent >= SILENT_BUSY_PYTHON)
+        give_up(i, "it had jobs and made no progress for 10 s");
     else if (i->silent >= SILENT_IDLE)
         give_up(i, "it did not answer for 10 s");
     else
         ping(i);
 }
 
+/* What it may have: a reservation is what it should need. */
+static uint64_t memory_limit(const struct instance *i)
+{
+    return 2 * i->reserved.bytes[BUDGET_HOST] + MEMORY_SLACK;
+}
+
 static int greeted(struct child *c, struct err *err)
 {
     struct instance *i = c->owner;
     struct deployment *d = i->d;
-    const struct manager_model_config *config = deployment_config(d);
+    const struct store_model *is = &d->model->is;
+    const struct world_place place = {is->id, is->commit, is->dir};
     const struct manager_config *all = &i->m->config;
-    uint64_t limit = all->load_base_ns +
-                     all->load_per_100mb_ns * (d->model->is.bytes / 100000000);
+    char folder[FS_PATH_MAX], root[FS_PATH_MAX];
+    uint64_t limit =
+        all->load_base_ns + all->load_per_100mb_ns * (is->bytes / 100000000);
+    struct files_load load = {.model = is->id,
+                              .revision =
+                                  *is->commit ? is->commit : is->revision,
+                              .dtype = d->wanted.dtype,
+                              .device = i->device};
     move(i, INSTANCE_LOADING, "");
     arm(i, limit);
-    return files_send(
-        c, d->model->is.id,
-        *d->model->is.commit ? d->model->is.commit : d->model->is.revision,
-        config && config->dtype ? config->dtype : "exact",
-        config && config->device ? config->device : "cpu", &d->files, err);
+    if (i->backend == BACKEND_TRANSFORMERS) {
+        if (i->m->w->folder(i->m->w->ctx, &place, folder, root, err) < 0)
+            return -err->code;
+        load.folder = folder;
+        load.root = root;
+        load.task = d->wanted.task;
+        load.memory = memory_limit(i);
+    }
+    return files_send(c, &load, &d->files, err);
 }
 
 /* What was in flight goes back to the deployment, each with its blame. */
@@ -547,9 +579,32 @@ static void gone(struct child *c, const struct world_exit *how)
     instance_free(i);
 }
 
-static const struct child_role role = {
-    WORLD_WORKER, "native", "worker", greeted, on_frame, gone,
+static const struct child_role native = {
+    WORLD_WORKER, "native", "worker", CHILD_HELLO_S, greeted, on_frame, gone,
 };
+static const struct child_role transformers = {
+    WORLD_TRANSFORMERS, "transformers", "worker", IMPORT_LIMIT_S, greeted,
+    on_frame,           gone,
+};
+
+static int open_transformers(struct instance *i, struct err *err)
+{
+    const struct manager_world *w = i->m->w;
+    const struct store_model *is = &i->d->model->is;
+    const struct world_place place = {is->id, is->commit, is->dir};
+    char folder[FS_PATH_MAX], root[FS_PATH_MAX];
+    int r = w->folder(w->ctx, &place, folder, root, err);
+    const char *const read[] = {root, NULL};
+    struct world_launch launch = {w->backend(w->ctx, "transformers"), i->device,
+                                  read};
+    if (r == 0 && !launch.backend)
+        r = err_set(err, E_UNSUPPORTED_ARCHITECTURE,
+                    "the Transformers backend is no longer there: berth "
+                    "backend install transformers");
+    return r < 0 ? r
+                 : child_open(i->m, &transformers, &launch, i, i->d->model, 0,
+                              &i->child, err);
+}
 
 int instance_open(struct deployment *d, const struct budget_vector *reserved,
                   struct err *err)
@@ -557,14 +612,19 @@ int instance_open(struct deployment *d, const struct budget_vector *reserved,
     struct instance *i = mem_new(struct instance);
     i->m = d->m;
     i->d = d;
+    i->backend = d->choice.backend;
     i->reserved = *reserved;
     i->born_ns = core_now(d->m);
     i->timer = (struct loop_timer){.fn = on_timer, .ctx = i};
+    bool here = i->backend == BACKEND_NATIVE; /* whatever "auto" would mean */
+    str_to_z(str_of(here ? "cpu" : d->wanted.device), i->device,
+             sizeof(i->device));
     list_init(&i->flights);
     list_add(&d->instances, &i->link);
-    int r = child_open(d->m, &role, i, d->model,
-                       2 * reserved->bytes[BUDGET_HOST] + MEMORY_SLACK,
-                       &i->child, err);
+    int r = i->backend == BACKEND_TRANSFORMERS
+                ? open_transformers(i, err)
+                : child_open(d->m, &native, NULL, i, d->model, memory_limit(i),
+                             &i->child, err);
     if (r < 0) {
         budget_return(&d->m->budget, reserved);
         instance_free(i);

@@ -31,13 +31,14 @@ struct instance {
     struct deployment *d;
     struct child *child;
     uint64_t id;
+    enum backend backend;
     enum instance_state state;
     struct list flights;
     uint32_t n_flights;
     uint64_t credit_jobs, credit_bytes;
     struct budget_vector reserved;
     uint64_t real_bytes, born_ns, load_ns;
-    char task[64], dtype[64], level[64];
+    char task[64], dtype[64], level[64], device[16];
     char tasks[INSTANCE_TASKS_MAX][64];
     size_t n_tasks;
     uint32_t dim;
@@ -49,8 +50,8 @@ struct instance {
     bool expected;           /* its end is wanted */
 };
 
-/* Spawns; takes the reservation, also on failure. Its files are the
- * deployment's, until it has said HELLO. */
+/* Spawns what the deployment's choice says; takes the reservation, also on
+ * failure. Its files are the deployment's, until it has said HELLO. */
 int instance_open(struct deployment *d, const struct budget_vector *reserved,
                   struct err *err) MUST_CHECK;
 bool instance_can_take(const struct instance *i, const struct job *j);

@@ -275,6 +275,19 @@ static int check_shape(const struct manager_job *job, struct err *err)
     return 0;
 }
 
+/* Whoever serves it knows best; else the inspector does, of what it knows. */
+static bool may_do(const struct deployment *d, const char *task)
+{
+    const struct plan *p = &d->model->plan;
+    list_each(at, (struct list *)&d->instances)
+    {
+        const struct instance *i = list_of(at, struct instance, link);
+        if (i->n_tasks)
+            return instance_has_task(i, task);
+    }
+    return !p->n_tasks || plan_has_task(p, task);
+}
+
 /* Would the deployment have it at all? */
 static int check_state(struct deployment *d, const struct manager_job *job,
                        struct err *err)
@@ -296,8 +309,7 @@ static int check_state(struct deployment *d, const struct manager_job *job,
         job->deadline_ns < d->backoff.until_ns)
         return err_set(err, E_BACK_OFF, "%s crashed; the next try is in %.1f s",
                        name, (double)pause / 1e9);
-    if (job->task && *job->task && d->model->plan.body &&
-        !plan_has_task(&d->model->plan, job->task))
+    if (job->task && *job->task && !may_do(d, job->task))
         return err_set(err, E_UNSUPPORTED_TASK, "%s cannot do %s; it does %s",
                        name, job->task, d->model->plan.task);
     return 0;

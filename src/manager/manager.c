@@ -242,6 +242,8 @@ static void copy_config(struct manager *m, const struct manager_config *from)
         models[i].alias = keep(m, f->alias);
         models[i].dtype = keep(m, f->dtype);
         models[i].device = keep(m, f->device);
+        models[i].backend = keep(m, f->backend);
+        models[i].task = keep(m, f->task);
     }
     c->models = models;
 }
@@ -264,6 +266,8 @@ static int check_model(const struct manager_config *c, size_t i,
                     model->name);
     if (r == 0 && model->revision)
         r = hub_revision_parse(str_of(model->revision), revision, err);
+    if (r == 0)
+        r = wanted_declared(model, err);
     if (r == 0 && model->alias)
         r = alias_word(model->alias, err);
     for (size_t k = 0; k < i && r == 0; k++) {

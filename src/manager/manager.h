@@ -22,7 +22,11 @@ struct manager;
 struct manager_world; /* manager/world.h: clock, timer, children, files, store
                        */
 
-enum { MANAGER_NAME_MAX = 256, MANAGER_RUNTIME_MAX = 8, MANAGER_TASKS_MAX = 8 };
+enum {
+    MANAGER_NAME_MAX = 256,
+    MANAGER_RUNTIME_MAX = 8,
+    MANAGER_TASKS_MAX = 16
+};
 
 /* One entry of the configuration's list of models; NULL strings are unset. */
 struct manager_model_config {
@@ -36,7 +40,7 @@ struct manager_model_config {
     bool preload, pin;
     int64_t keep_alive_s; /* idle for so long, it is unloaded; -1: never; 0: as
                              manager_config says (preload: never) */
-    int priority;         /* 0..9, 5 is usual: the lowest make room first */
+    int priority;         /* 1..9, 0 = 5: the lowest make room first */
 };
 
 struct manager_config {

@@ -89,12 +89,31 @@ static uint64_t runtime_bytes(const struct wire_node *body, int threads)
     return need;
 }
 
+/* Of all dtypes; UINT64_MAX when that is beyond reason. */
+static uint64_t tensor_bytes(const struct wire_node *body)
+{
+    const struct wire_node *map = wire_get(body, "bytes");
+    uint64_t sum = 0;
+    for (const struct wire_node *v = wire_first(map); v;
+         v = wire_next(map, v)) {
+        if (v->kind != WIRE_UINT) /* a key */
+            continue;
+        if (v->u > BYTES_SANE)
+            return UINT64_MAX;
+        sum += v->u;
+    }
+    return sum;
+}
+
 int plan_read(struct plan *p, const struct wire_node *body, int threads,
               struct err *err)
 {
     uint64_t weights = wire_uint(body, "weights", 0),
-             runtime = runtime_bytes(body, threads);
-    if (weights > BYTES_SANE || runtime > BYTES_SANE)
+             runtime = runtime_bytes(body, threads),
+             parameters = wire_uint(body, "parameters", 0),
+             tensors = tensor_bytes(body);
+    if (weights > BYTES_SANE || runtime > BYTES_SANE ||
+        parameters > BYTES_SANE || tensors > BYTES_SANE)
         return err_set(err, E_INVALID_REQUEST, "a PLAN of impossible sizes");
     p->body = wire_dup(body);
     if (!p->body)
@@ -106,15 +125,21 @@ int plan_read(struct plan *p, const struct wire_node *body, int threads,
     p->context = (uint32_t)wire_uint(body, "context", 0);
     p->dim = (uint32_t)wire_uint(body, "dim", 0);
     p->need_bytes = weights + runtime + PLAN_OVERHEAD;
+    p->parameters = parameters;
+    p->tensor_bytes = tensors;
     return 0;
 }
 
 static int greeted(struct child *c, struct err *err)
 {
     struct inspection *i = c->owner;
-    return i ? files_send(c, i->name, i->revision, "exact", "cpu", &i->files,
-                          err)
-             : 0;
+    if (!i)
+        return 0;
+    const struct files_load load = {.model = i->name,
+                                    .revision = i->revision,
+                                    .dtype = "exact",
+                                    .device = "cpu"};
+    return files_send(c, &load, &i->files, err);
 }
 
 static int on_frame(struct child *c, struct frame *f, struct err *err)
@@ -158,7 +183,8 @@ static void gone(struct child *c, const struct world_exit *how)
 }
 
 static const struct child_role role = {
-    WORLD_INSPECTOR, "inspect", "inspector", greeted, on_frame, gone,
+    WORLD_INSPECTOR, "inspect", "inspector", CHILD_HELLO_S,
+    greeted,         on_frame,  gone,
 };
 
 static void on_limit(struct loop_timer *t)
@@ -182,7 +208,8 @@ int inspection_open(struct manager *m, struct model *model, const char *name,
     i->timer = (struct loop_timer){.fn = on_limit, .ctx = i};
     int r = files_dup(&i->files, files, err);
     if (r == 0)
-        r = child_open(m, &role, i, model, INSPECTOR_MEMORY, &i->child, err);
+        r = child_open(m, &role, NULL, i, model, INSPECTOR_MEMORY, &i->child,
+                       err);
     if (r < 0) {
         inspection_free(m, i);
         return r;

@@ -14,7 +14,8 @@ struct plan {
     char tasks[MANAGER_TASKS_MAX][64];
     size_t n_tasks;
     uint32_t context, dim;
-    uint64_t need_bytes; /* in memory, all told */
+    uint64_t need_bytes; /* in memory, all told, of the native engine */
+    uint64_t parameters, tensor_bytes; /* tensor_bytes: in the files */
 };
 void plan_fini(struct plan *p);
 bool plan_has_task(const struct plan *p, const char *task);

@@ -15,14 +15,13 @@ struct frame_of_view {
 static void see_instance(const struct instance *i,
                          struct manager_instance_view *v)
 {
-    const struct manager_model_config *config = deployment_config(i->d);
     *v = (struct manager_instance_view){
         .id = i->id,
         .pid = i->child->pid,
         .state = state_name(STATE_INSTANCE, (int)i->state),
-        .backend = "native",
+        .backend = backend_name(i->backend),
         .dtype = *i->dtype ? i->dtype : "exact",
-        .device = config && config->device ? config->device : "cpu",
+        .device = i->device,
         .level = i->level,
         .why = i->child->error.code ? i->child->error.msg : "",
         .reserved_bytes = i->reserved.bytes[BUDGET_HOST],
@@ -70,11 +69,30 @@ static void see_plan(const struct plan *p, struct manager_model_view *v)
     v->architecture = p->architecture;
     v->model_type = p->model_type;
     v->task = p->task;
-    v->need_bytes = p->need_bytes;
     v->context = p->context;
     v->dim = p->dim;
     for (size_t i = 0; i < p->n_tasks; i++)
         v->tasks[i] = p->tasks[i];
+}
+
+/* What serves it, or would if it were loaded now. */
+static void see_choice(const struct model *model, struct choice *c,
+                       struct manager_model_view *v)
+{
+    const struct deployment *d = model->deployment;
+    struct err ignored;
+    *c = d->choice;
+    if (model->plan.body && list_empty(&d->instances) &&
+        choice_make(model->m, &d->wanted, &model->plan, model->name, c,
+                    &ignored) < 0)
+        c->backend = BACKEND_AUTO;
+    v->backend = c->backend == BACKEND_AUTO ? "" : backend_name(c->backend);
+    v->backend_reason = c->reason;
+    v->backend_wanted = backend_name(d->wanted.backend);
+    for (int i = 0; i < BUDGET_DEVICES; i++)
+        v->need_bytes += c->need.bytes[i];
+    if (c->backend == BACKEND_AUTO)
+        v->need_bytes = model->plan.need_bytes;
 }
 
 static const char *reason(const struct model *model)
@@ -92,6 +110,7 @@ static void see(const struct model *model, manager_view_fn *fn, void *ctx)
 {
     const struct deployment *d = model->deployment;
     struct frame_of_view f = {0};
+    struct choice choice;
     f.view = (struct manager_model_view){
         .name = model->name,
         .revision = model->is.revision,
@@ -103,7 +122,9 @@ static void see(const struct model *model, manager_view_fn *fn, void *ctx)
         .origin = model->is.origin,
         .file_bytes = model->is.bytes,
         .preload = model->declared && model->declared->preload,
-        .pin = model->declared && model->declared->pin,
+        .pin = d->wanted.pin,
+        .keep_alive_s = d->wanted.keep_alive_s,
+        .priority = d->wanted.priority,
         .queued_jobs = d->queue.n + (uint32_t)list_count(&d->suspects),
         .restarts = d->restarts,
         .done_jobs = d->n_done,
@@ -114,6 +135,9 @@ static void see(const struct model *model, manager_view_fn *fn, void *ctx)
         .retry_after_ms = deployment_pause_ns(d) / CORE_MS_NS,
     };
     see_plan(&model->plan, &f.view);
+    see_choice(model, &choice, &f.view);
+    if (*d->wanted.task)
+        f.view.task = d->wanted.task;
     see_instances(d, &f);
     see_aliases(model, &f);
     fn(ctx, &f.view);

@@ -368,9 +368,11 @@ static void say_plan(struct world_child *c)
     wire_kz(&m, "model_type", "bert");
     put_tasks(&m);
     wire_kuint(&m, "tensors", 3);
-    wire_kuint(&m, "parameters", 4);
+    wire_kuint(&m, "parameters", c->f->parameters);
     wire_key(&m, "bytes");
-    wire_put_map(m.out, 0);
+    wire_put_map(m.out, 1);
+    wire_put_text(m.out, str_of("F32"));
+    wire_put_uint(m.out, c->f->tensor_bytes);
     wire_kuint(&m, "context", 512);
     put_unsupported(c->f, &m);
     wire_kuint(&m, "weights", c->f->weights);
@@ -643,6 +645,8 @@ struct fake *fake_new(void)
     f->now_ns = 1000000000;
     f->last_call = &f->calls;
     f->weights = 10 << 20;
+    f->parameters = 4;
+    f->tensor_bytes = 16;
     f->credit_jobs = 100;
     return f;
 }

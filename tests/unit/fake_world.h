@@ -68,7 +68,8 @@ struct fake {
     char log[8192]; /* what was asked of the store: "put ID REV;" ... */
     bool deaf_inspectors, deaf_workers, deaf_fetchers;
     bool refuses_spawn, store_fails;
-    uint64_t weights;        /* of every PLAN */
+    uint64_t weights; /* of every PLAN */
+    uint64_t parameters, tensor_bytes;
     const char *unsupported; /* of every PLAN; NULL = nothing */
     const char *fetch_error; /* code that fetchers answer; NULL = DONE */
     int wrong;               /* files, in every verify */

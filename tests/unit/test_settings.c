@@ -67,6 +67,28 @@ static void what_is_wrong_is_named_with_its_place(void **state)
         {"models:\n - name: x\n   preload: 1",
          "f, line 3, column 13: preload of a model is true or false"},
         {"models:\n - name: x\n   colour: red", "line 3, column 12"},
+        {"models:\n - name: x\n   backend: onnx",
+         "f, line 3, column 13: backend is 'onnx', it should be auto, native"},
+        {"models:\n - name: x\n   dtype: f8",
+         "f, line 3, column 11: dtype is 'f8'"},
+        {"models: [{name: x, device: gpu}]",
+         "f, line 1, column 28: device is 'gpu', it should be cpu, cuda"},
+        {"models: [{name: x, task: a b}]", "column 26: task is 'a b'"},
+        {"models: [{name: x, priority: 0}]",
+         "column 30: priority of a model should be a number from 1 to 9"},
+        {"models: [{name: x, keep_alive: 10d}]",
+         "column 32: keep_alive is '10d', it should be seconds, a time"},
+        {"models: [{name: x, keep_alive: 0}]", "keep_alive is '0'"},
+        {"keep_alive: -2", "f, line 1, column 13: keep_alive is -2"},
+        {"keep_alive: soon", "keep_alive is 'soon', it should be a whole"},
+        {"idle_s: -1", "idle_s is -1, it should be between"},
+        {"transformers: 1", "f, line 1, column 15: transformers is an integer, "
+                            "it should have keys"},
+        {"transformers:\n  standby: 9", "f, line 2, column 12: "},
+        {"transformers:\n  standbys: 1",
+         "f, line 2, column 3: there is no key 'standbys'"},
+        {"transformers_standby: 1",
+         "f, line 1, column 1: there is no key 'transformers_standby'"},
         {"models: [x]", "f, line 1, column 10: an entry of models is a string"},
         {"- a", "f, line 1, column 1: a configuration has keys"},
         {"idle_s: 1\nidle_s: 2", "f: line 2, column 1: the key 'idle_s' comes"},
@@ -93,9 +115,46 @@ static void what_is_wrong_is_named_with_its_place(void **state)
     }
 }
 
+static void backends_and_times_are_read(void **state)
+{
+    (void)state;
+    struct settings s;
+    struct err err = {0};
+    settings_init(&s);
+    assert_int_equal(s.keep_alive, 300);
+    assert_int_equal(s.transformers_standby, 1);
+    int r = settings_read(
+        &s, "f",
+        str_of("keep_alive: 10m\n"
+               "transformers: {standby: 0}\n"
+               "models:\n"
+               "  - {name: a, backend: transformers, dtype: bfloat16, "
+               "device: \"cuda:1\", task: fill-mask, priority: 7, "
+               "keep_alive: -1}\n"
+               "  - {name: b, keep_alive: 2h, dtype: ''}\n"),
+        &err);
+    assert_string_equal(err.msg, "");
+    assert_int_equal(r, 0);
+    assert_int_equal(s.keep_alive, 600);
+    assert_int_equal(s.transformers_standby, 0);
+    assert_string_equal(s.models[0].backend, "transformers");
+    assert_string_equal(s.models[0].device, "cuda:1");
+    assert_string_equal(s.models[0].task, "fill-mask");
+    assert_int_equal(s.models[0].priority, 7);
+    assert_int_equal(s.models[0].keep_alive_s, -1);
+    assert_int_equal(s.models[1].keep_alive_s, 7200);
+    assert_null(s.models[1].dtype);
+    assert_int_equal(settings_read(&s, "f", str_of("keep_alive: -1"), &err), 0);
+    assert_int_equal(s.keep_alive, -1);
+    settings_fini(&s);
+}
+
 static char *variables(const char *name)
 {
     static char jobs[] = "9", addresses[] = "127.0.0.1:1, [::1]:2,";
+    static char standby[] = "3";
+    if (!strcmp(name, "BERTH_TRANSFORMERS_STANDBY"))
+        return standby;
     if (!strcmp(name, "BERTH_QUEUE_JOBS"))
         return jobs;
     return strcmp(name, "BERTH_LISTEN") ? NULL : addresses;
@@ -116,6 +175,7 @@ static void the_environment_and_flags_come_last(void **state)
     assert_int_equal(settings_read(&s, "f", str_of("queue_jobs: 3"), &err), 0);
     assert_int_equal(settings_environment(&s, variables, &err), 0);
     assert_int_equal(s.queue_jobs, 9);
+    assert_int_equal(s.transformers_standby, 3);
     assert_string_equal(s.listen[0], "127.0.0.1:1");
     assert_string_equal(s.listen[1], "[::1]:2");
     assert_null(s.listen[2]);
@@ -156,6 +216,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_overrides_defaults),
+        cmocka_unit_test(backends_and_times_are_read),
         cmocka_unit_test(what_is_wrong_is_named_with_its_place),
         cmocka_unit_test(the_environment_and_flags_come_last),
         cmocka_unit_test(sizes_have_units),
