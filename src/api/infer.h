@@ -71,5 +71,9 @@ void infer_rows(struct infer *x, const struct infer_item *item,
 
 /* A tree from a worker as JSON. */
 void wire_json(struct jsonw *w, const struct wire_node *node);
+/* A client's JSON as the tree of a frame, or as JSON again. Refused: what is
+ * nested deeper than a frame takes. */
+int json_wire(struct buf *out, struct json v, struct err *err) MUST_CHECK;
+int json_copy(struct jsonw *w, struct json v, struct err *err) MUST_CHECK;
 
 #endif

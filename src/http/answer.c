@@ -122,6 +122,15 @@ static int refill(struct http_request *r)
     return 0;
 }
 
+/* The library asks for more only when its own buffer has gone out. */
+static void drained(struct http_request *r)
+{
+    if (!r->undrained || !r->on_drained)
+        return;
+    r->undrained = false;
+    r->on_drained(r->drained_ctx);
+}
+
 static ssize_t pull(void *ctx, uint64_t at, char *to, size_t max)
 {
     (void)at;
@@ -133,6 +142,7 @@ static ssize_t pull(void *ctx, uint64_t at, char *to, size_t max)
         return MHD_CONTENT_READER_END_OF_STREAM;
     if (n == 0) {
         conn_suspend(r->conn);
+        drained(r);
         return 0;
     }
     n = n < max ? n : max;
@@ -185,6 +195,7 @@ int http_stream_write(struct http_request *r, const void *p, size_t n)
     }
     int code = buf_add(&r->out, p, n);
     r->out.failed = 0;
+    r->undrained |= code == 0;
     if (code == 0)
         conn_resume(r->conn);
     return code;
@@ -195,5 +206,12 @@ void http_stream_end(struct http_request *r)
     assert(r->stream && !r->stream_ended);
     r->stream_ended = true;
     r->on_abort = NULL;
+    r->on_drained = NULL;
     conn_resume(r->conn);
+}
+
+void http_on_drained(struct http_request *r, void (*fn)(void *ctx), void *ctx)
+{
+    r->on_drained = fn;
+    r->drained_ctx = ctx;
 }

@@ -117,6 +117,10 @@ void http_stream_begin(struct http_request *r, int status, const char *type);
 int http_stream_write(struct http_request *r, const void *p,
                       size_t n) MUST_CHECK;
 void http_stream_end(struct http_request *r);
+/* fn is called each time that everything written so far has gone to the client,
+ * as far as its socket takes it: a reader that is slow holds back what is made
+ * for it. It may write and end. */
+void http_on_drained(struct http_request *r, void (*fn)(void *ctx), void *ctx);
 
 /* How many turned away: at the connection limit, for want of descriptors, too
  * slow. */

@@ -81,6 +81,9 @@ struct http_request {
     struct buf headers; /* name NUL value NUL ... */
     void (*on_abort)(void *ctx);
     void *abort_ctx;
+    void (*on_drained)(void *ctx);
+    void *drained_ctx;
+    bool undrained; /* written to since on_drained() was called */
     struct http_pieces pieces;
     bool stream, stream_ended;
     struct buf out; /* of a stream or of pieces, from out_at on */

@@ -90,6 +90,7 @@ static void abandon(struct http_request *r)
 {
     void (*fn)(void *ctx) = r->on_abort;
     r->on_abort = NULL;
+    r->on_drained = NULL;
     r->dead = true;
     if (fn)
         fn(r->abort_ctx);

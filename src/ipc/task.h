@@ -117,8 +117,9 @@
  *           continue: bool: the last message is an answer to be continued
  *   chunks  one part, text: what has been added (whole characters, maybe none);
  *           with details or logprobs also result: {tokens: [...]}, those that
- *           have been added, as in the result. All of them together are what
- *           DONE says. A stream that has less credit than FRAME_CHUNK_MAX makes
+ *           have been added, with prefill before them {prefill: [...]}: as in
+ *           the result, which then has neither, for a long answer's would not
+ *           fit in it. A stream that has less credit than FRAME_CHUNK_MAX makes
  *           no step; a chunk that is longer is cut in several
  *   result  {text: all of it, finish: "stop" (end of sequence),
  *           "stop_sequence", "length", seed: int (of a sampled one)}; with

@@ -161,6 +161,40 @@ static void json_written_is_json(void **state)
     buf_fini(&b);
 }
 
+static void base64_reads_what_it_wrote(void **state)
+{
+    (void)state;
+    char bytes[256];
+    for (int i = 0; i < 256; i++)
+        bytes[i] = (char)(255 - i);
+    for (size_t n = 0; n <= sizeof(bytes); n++) {
+        struct buf text = BUF_MAX(1024), back = BUF_MAX(1024);
+        assert_int_equal(base64_encode(&text, bytes, n), 0);
+        assert_int_equal(base64_decode(&back, buf_str(&text)), 0);
+        assert_true(str_eq(buf_str(&back), str_n(bytes, n)));
+        buf_fini(&text);
+        buf_fini(&back);
+    }
+}
+
+static void base64_refuses_what_is_none(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "A",    "AAAAA", "A===", "====",  "=",
+        "AA=A", "AA-_",  "AA A", "AAA\n", "AA==="};
+    struct buf b = BUF_MAX(64);
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        assert_int_equal(base64_decode(&b, str_of(bad[i])), -EINVAL);
+    assert_int_equal(b.len, 0);
+    assert_int_equal(base64_decode(&b, str_of("Zm9vYg")), 0); /* unpadded */
+    assert_true(str_is(buf_str(&b), "foob"));
+    buf_fini(&b);
+    struct buf small = BUF_MAX(3);
+    assert_int_equal(base64_decode(&small, str_of("Zm9vYmFy")), -E2BIG);
+    buf_fini(&small);
+}
+
 static void base64_pads(void **state)
 {
     (void)state;
@@ -209,6 +243,8 @@ int main(void)
         cmocka_unit_test(json_refuses_what_it_should),
         cmocka_unit_test(json_written_is_json),
         cmocka_unit_test(base64_pads),
+        cmocka_unit_test(base64_reads_what_it_wrote),
+        cmocka_unit_test(base64_refuses_what_is_none),
         cmocka_unit_test(a_crew_works_each_time_in_every_thread),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
