@@ -22,3 +22,5 @@ Started by berthd through `berth-worker --launch`; speaks on descriptor 3. The m
     media.py      images and sound from bytes, within limits
     tasks/        one file per task, and the table of them
 """
+
+__version__ = "0.1.0"

@@ -39,6 +39,7 @@ class Task:
     auto = "AutoModel"
     needs = ("tokenizer",)  # "tokenizer", "processor", "feature_extractor", "image_processor"
     packages = ()  # beside torch and transformers: ("PIL",)
+    dim = 0  # of an embedding that the task makes; an instance may set it
     generates = False  # True: read() is for generation.Generator (see compute.py), and run() is never called
     spare = ()  # weights that may be missing because the task reads none of them: a part of their name, ("pooler",)
 
