@@ -1,4 +1,5 @@
 /* cli/cmd_load.c - berth load, berth unload. */
+#include "base/jsonw.h"
 #include "cli/ask.h"
 #include "cli/human.h"
 #include "cli/members.h"
@@ -14,8 +15,10 @@ static void print_loaded(const struct invocation *in, struct json m)
                STR_FMT(field_state(m)));
         return;
     }
-    printf("%.*s is %.*s: pid %llu, %.*s kernels, %s reserved, loaded in %s\n",
+    printf("%.*s is %.*s: %.*s, pid %llu, %.*s kernels, %s reserved, loaded in "
+           "%s\n",
            STR_FMT(field_str(m, "name")), STR_FMT(field_state(m)),
+           STR_FMT(field_str(it.value, "backend")),
            (unsigned long long)field_uint(it.value, "pid"),
            STR_FMT(field_str(it.value, "level")),
            human_bytes(bytes, field_uint(it.value, "reserved_bytes")),
@@ -31,22 +34,60 @@ static void print_unloaded(const struct invocation *in, struct json answer)
            human_bytes(bytes, field_uint(answer, "released_bytes")));
 }
 
-static int post_name(const struct invocation *in, const char *path,
-                     ask_print_fn *print, struct err *err)
+/* What is to hold for the deployment, beside its name. */
+static void put_wishes(struct jsonw *w, const struct invocation *in)
 {
-    struct buf body = BUF_MAX(65536);
-    ask_model_body(&body, in->args[0]);
-    int r = ask_post(in, path, &body, print, err);
-    buf_fini(&body);
-    return r;
+    static const struct {
+        enum option_id id;
+        const char *key;
+    } texts[] = {{OPTION_BACKEND, "backend"},
+                 {OPTION_DTYPE, "dtype"},
+                 {OPTION_DEVICE, "device"},
+                 {OPTION_TASK, "task"},
+                 {OPTION_KEEP_ALIVE, "keep_alive"}};
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        if (in->option[texts[i].id])
+            jsonw_kz(w, texts[i].key, in->option[texts[i].id]);
+    if (in->option[OPTION_PIN] || in->option[OPTION_UNPIN])
+        jsonw_kbool(w, "pin", in->option[OPTION_PIN] != NULL);
+}
+
+static int put_priority(struct jsonw *w, const struct invocation *in,
+                        struct err *err)
+{
+    const char *text = in->option[OPTION_PRIORITY];
+    if (!text)
+        return 0;
+    if (text[0] < '1' || text[0] > '9' || text[1])
+        return err_set(err, CLI_E_USAGE,
+                       "--priority takes a number from 1 to 9");
+    jsonw_kint(w, "priority", text[0] - '0');
+    return 0;
 }
 
 int cmd_load(const struct invocation *in, struct err *err)
 {
-    return post_name(in, "/berth/load", print_loaded, err);
+    struct buf body = BUF_MAX(65536);
+    struct jsonw w = jsonw_to(&body);
+    if (in->option[OPTION_PIN] && in->option[OPTION_UNPIN])
+        return err_set(err, CLI_E_USAGE,
+                       "--pin and --unpin exclude each other");
+    jsonw_object(&w);
+    jsonw_kz(&w, "model", in->args[0]);
+    put_wishes(&w, in);
+    int r = put_priority(&w, in, err);
+    jsonw_end_object(&w);
+    if (r == 0)
+        r = ask_post(in, "/berth/load", &body, print_loaded, err);
+    buf_fini(&body);
+    return r;
 }
 
 int cmd_unload(const struct invocation *in, struct err *err)
 {
-    return post_name(in, "/berth/unload", print_unloaded, err);
+    struct buf body = BUF_MAX(65536);
+    ask_model_body(&body, in->args[0]);
+    int r = ask_post(in, "/berth/unload", &body, print_unloaded, err);
+    buf_fini(&body);
+    return r;
 }

@@ -19,6 +19,7 @@ static void row(struct table *t, struct json model, struct json instance)
                 field_bool(json_get(instance, "sandbox"), "degraded")
                     ? ", degraded"
                     : "");
+    table_cell(t, field_str(instance, "backend"));
     table_cell(t, field_str(instance, "level"));
     table_cell(t, field_str(instance, "dtype"));
     table_text(t,
@@ -31,7 +32,7 @@ static void row(struct table *t, struct json model, struct json instance)
 static void print_table(struct json models)
 {
     static const char *const heads[] = {
-        "MODEL",     ">PID",  "STATE", "KERNELS", "DTYPE",
+        "MODEL",     ">PID",  "STATE", "BACKEND", "KERNELS", "DTYPE",
         ">RESERVED", ">REAL", ">JOBS", "UP",      NULL};
     struct table t;
     table_init(&t, heads);

@@ -56,10 +56,46 @@ static void what_it_is(struct table *t, struct json m)
     bytes_row(t, "needs", m, "need_bytes");
 }
 
+/* Which backend serves it, and why that one. */
+static void backend_row(struct table *t, struct json m)
+{
+    struct str backend = field_str(m, "backend"),
+               wanted = field_str(m, "backend_wanted"),
+               reason = field_str(m, "backend_reason");
+    if (!wanted.n && !backend.n)
+        return;
+    table_text(t, "backend");
+    if (reason.n)
+        table_cell(t, reason);
+    else
+        table_cellf(t, "%.*s", STR_FMT(backend.n ? backend : wanted));
+}
+
+/* When it goes for being idle, and who goes before it when memory is short. */
+static void idle_row(struct table *t, struct json m)
+{
+    char text[HUMAN_TEXT];
+    int64_t keep = 0;
+    if (!json_to_int(json_get(m, "keep_alive"), INT64_MIN, INT64_MAX, &keep))
+        return;
+    table_text(t, "stays");
+    if (field_bool(m, "pin"))
+        table_cellf(t, "pinned");
+    else if (keep < 0)
+        table_cellf(t, "for ever, priority %llu",
+                    (unsigned long long)field_uint(m, "priority"));
+    else
+        table_cellf(t, "%s without work, priority %llu",
+                    human_span(text, (uint64_t)keep * 1000),
+                    (unsigned long long)field_uint(m, "priority"));
+}
+
 static void how_it_does(struct table *t, struct json m)
 {
     text_row(t, "state", field_state(m));
     text_row(t, "reason", field_str(m, "reason"));
+    backend_row(t, m);
+    idle_row(t, m);
     number_row(t, "restarts", m, "restarts");
     table_text(t, "jobs");
     table_cellf(t, "%llu queued, %llu running, %llu done, %llu failed",

@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { BODY_MAX = 64 << 20, TEXTS_MAX = 4096, NATIVE = 0, TRANSFORMERS = 1 };
 
@@ -33,6 +34,7 @@ struct verify {
     const char *name;
     char served[2][512]; /* NAME#BACKEND */
     struct reply model[2];
+    bool loaded[2];
     struct str task;
     char **texts;
     size_t n;
@@ -97,6 +99,13 @@ static int read_texts(struct verify *v, struct err *err)
     return 0;
 }
 
+/* What is going on, for somebody who waits at a terminal. */
+static void tell(const char *what, const char *name)
+{
+    if (isatty(STDERR_FILENO))
+        fprintf(stderr, "berth: %s %s\n", what, name);
+}
+
 /* ---- asking ------------------------------------------------------------- */
 
 /* POST /models/NAME#BACKEND/pipeline/TASK */
@@ -153,10 +162,11 @@ static int compare_task(struct verify *v, const char *task, bool ids,
 static int load(struct verify *v, int backend, struct err *err)
 {
     struct buf body = BUF_MAX(65536);
-    fprintf(stderr, "berth: loading %s\n", v->served[backend]);
+    tell("loading", v->served[backend]);
     ask_model_body(&body, v->served[backend]);
     int r =
         client_post(v->client, "/berth/load", &body, &v->model[backend], err);
+    v->loaded[backend] = r == 0;
     buf_fini(&body);
     return r;
 }
@@ -166,14 +176,13 @@ static void unload(struct verify *v)
 {
     for (int b = NATIVE; b <= TRANSFORMERS; b++) {
         struct buf body = BUF_MAX(65536);
-        struct reply reply;
+        struct reply reply = {0};
         struct err ignored;
         ask_model_body(&body, v->served[b]);
-        if (v->model[b].doc && client_post(v->client, "/berth/unload", &body,
-                                           &reply, &ignored) < 0)
+        if (v->loaded[b] && client_post(v->client, "/berth/unload", &body,
+                                        &reply, &ignored) < 0)
             fprintf(stderr, "berth: note: %s\n", ignored.msg);
-        if (v->model[b].doc)
-            reply_fini(&reply);
+        reply_fini(&reply);
         buf_fini(&body);
     }
 }
@@ -194,7 +203,7 @@ static int compare(struct verify *v, struct err *err)
         r = err_set(err, E_INVALID_REQUEST, "no task has such a long name");
     if (r == 0 && !strcmp(task, "sentence-similarity"))
         snprintf(task, sizeof(task), "feature-extraction");
-    fprintf(stderr, "berth: asking both %zu texts\n", v->n);
+    tell("comparing both on", task);
     if (r == 0)
         r = compare_task(v, "tokenize", true, err);
     return r < 0 ? r : compare_task(v, task, false, err);

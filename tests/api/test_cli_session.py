@@ -81,7 +81,7 @@ def test_a_model_from_the_hub_and_back(session):
     scores = [(float(line.split()[0]), line.split(None, 1)[1]) for line in text.splitlines() if "TEXT" not in line]
     assert len(scores) == 71 and max(scores)[1] == "A man eats a piece of bread."
 
-    assert "is ready: pid" in session("load", "encoder")
+    assert "is ready: native, pid" in session("load", "encoder")
     assert re.search(r"is unloaded, 1\d\d\.\d MB returned\n", session("unload", "encoder"))
     assert session("ps").count("\n") == 1
     session("logs", "encoder")
