@@ -32,8 +32,11 @@ enum { RULE_PATH = 1, CREATE_VERSION = 1 };
 #define SCOPE_ALL      (BIT(0) | BIT(1)) /* ABI 6: abstract sockets, signals */
 /* clang-format on */
 
-#define FS_READ    (FS_READ_FILE | FS_READ_DIR)
-#define FS_ON_FILE (FS_READ_FILE | FS_WRITE_FILE | FS_TRUNCATE)
+#define FS_READ   (FS_READ_FILE | FS_READ_DIR)
+#define FS_RUN    (FS_READ_FILE | FS_EXECUTE)
+#define FS_DEVICE (FS_READ | FS_WRITE_FILE | FS_IOCTL_DEV)
+#define FS_ON_FILE \
+    (FS_EXECUTE | FS_READ_FILE | FS_WRITE_FILE | FS_TRUNCATE | FS_IOCTL_DEV)
 #define FS_WRITE                                                              \
     (FS_READ | FS_WRITE_FILE | FS_REMOVE_DIR | FS_REMOVE_FILE | FS_MAKE_DIR | \
      FS_MAKE_REG | FS_MAKE_SYM | FS_REFER | FS_TRUNCATE)
@@ -93,16 +96,20 @@ static int add_path(int set, const char *path, uint64_t rights, struct err *err)
 static int add_paths(int set, const struct sandbox_rules *rules,
                      uint64_t handled_fs, struct err *err)
 {
-    for (const char *const *p = rules->read; p && *p; p++) {
-        int r = add_path(set, *p, FS_READ & handled_fs, err);
-        if (r < 0 && r != -ENOENT)
-            return r;
-    }
-    for (const char *const *p = rules->write; p && *p; p++) {
-        int r = add_path(set, *p, FS_WRITE & handled_fs, err);
-        if (r < 0)
-            return r;
-    }
+    const struct {
+        const char *const *paths;
+        uint64_t rights;
+        bool must;
+    } lists[] = {{rules->read, FS_READ, false},
+                 {rules->write, FS_WRITE, true},
+                 {rules->execute, FS_RUN, true},
+                 {rules->devices, FS_DEVICE, true}};
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+        for (const char *const *p = lists[i].paths; p && *p; p++) {
+            int r = add_path(set, *p, lists[i].rights & handled_fs, err);
+            if (r < 0 && (lists[i].must || r != -ENOENT))
+                return r;
+        }
     return 0;
 }
 

@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { NEEDS_FILTER = 1, WORKER_ONLY = 2 };
+enum { NEEDS_FILTER = 1, NOT_FETCH = 2, NOT_PYTHON = 4 };
 
 /* Each returns what the system call did; one that succeeded is undone. */
 static long try_open(void)
@@ -51,6 +51,17 @@ static long try_exec(void)
     return syscall(SYS_execve, "", none, none);
 }
 
+static long try_exec_fd(void)
+{
+    char *const none[] = {NULL};
+    return syscall(SYS_execveat, -1, "", none, none, AT_EMPTY_PATH);
+}
+
+static long try_times(void)
+{
+    return syscall(SYS_utimensat, -1, NULL, NULL, 0);
+}
+
 static long try_signal(void)
 {
     return kill(getppid(), 0);
@@ -72,18 +83,20 @@ static const struct {
     int needs;
 } tries[] = {
     {"opening a path", try_open, 0},
-    {"a socket", try_socket, NEEDS_FILTER | WORKER_ONLY},
+    {"a socket", try_socket, NEEDS_FILTER | NOT_FETCH},
     {"a unix socket", try_unix_socket, NEEDS_FILTER},
     {"a new process", try_process, NEEDS_FILTER},
     {"exec", try_exec, NEEDS_FILTER},
+    {"exec of a descriptor", try_exec_fd, NEEDS_FILTER},
     {"a signal to the parent", try_signal, NEEDS_FILTER},
-    {"executable memory", try_executable_memory, NEEDS_FILTER},
+    {"a file's times", try_times, NEEDS_FILTER},
+    {"executable memory", try_executable_memory, NEEDS_FILTER | NOT_PYTHON},
 };
 
 /* Whether the root folder is listed, so that opening it proves nothing. */
 static bool may_open_root(const struct sandbox_rules *rules)
 {
-    const char *const *lists[] = {rules->read, rules->write};
+    const char *const *lists[] = {rules->read, rules->write, rules->devices};
     for (size_t i = 0; i < ARRAY_LEN(lists); i++)
         for (const char *const *p = lists[i]; p && *p; p++)
             if ((*p)[0] == '/' && (*p)[1] == 0)
@@ -95,7 +108,8 @@ static bool applies(const struct sandbox_rules *rules,
                     const struct sandbox_state *state, int needs)
 {
     bool worker = rules->kind == SANDBOX_WORKER;
-    if (needs & WORKER_ONLY && !worker)
+    if ((needs & NOT_FETCH && rules->kind == SANDBOX_FETCH) ||
+        (needs & NOT_PYTHON && rules->kind == SANDBOX_PYTHON))
         return false;
     if (needs & NEEDS_FILTER)
         return state->seccomp;

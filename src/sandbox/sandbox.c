@@ -30,6 +30,15 @@ static int limit(int what, const char *name, uint64_t bytes, struct err *err)
                    (unsigned long long)bytes, strerror(errno));
 }
 
+/* Below the number of the one descriptor that may be executed: close-on-exec
+ * ends that, and no other can take its place. */
+static int limit_files(int exec_fd, struct err *err)
+{
+    return exec_fd
+               ? limit(RLIMIT_NOFILE, "RLIMIT_NOFILE", (uint64_t)exec_fd, err)
+               : 0;
+}
+
 static int set_limits(const struct sandbox_rules *rules, struct err *err)
 {
     int r = limit(RLIMIT_CORE, "RLIMIT_CORE", 0, err);
@@ -37,7 +46,7 @@ static int set_limits(const struct sandbox_rules *rules, struct err *err)
         r = limit(RLIMIT_DATA, "RLIMIT_DATA", rules->data_bytes, err);
     if (r == 0 && rules->file_bytes)
         r = limit(RLIMIT_FSIZE, "RLIMIT_FSIZE", rules->file_bytes, err);
-    return r;
+    return r == 0 ? limit_files(rules->exec_fd, err) : r;
 }
 
 /* The bounding set needs CAP_SETPCAP: who lacks that has little to lose. */
@@ -101,7 +110,7 @@ int sandbox_seal(const struct sandbox_rules *rules, struct sandbox_state *state,
         state->degraded = true;
         return 0;
     }
-    int r = filter_apply(rules->kind, err);
+    int r = filter_apply(rules, err);
     state->seccomp = r == 0;
     return r < 0 ? accept_lack(rules, r, state, err) : 0;
 }

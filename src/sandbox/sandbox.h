@@ -1,6 +1,7 @@
 /* sandbox/sandbox.h - a child gives up what it does not need, in the order that
  * works: parent check, HELLO read by the caller, then sandbox_enter() before
- * its threads, sandbox_seal() after them, sandbox_probe() last.
+ * its threads, sandbox_seal() after them, sandbox_probe() last. What becomes
+ * another program calls exec after that, and is held by the same.
  */
 #ifndef SANDBOX_SANDBOX_H
 #define SANDBOX_SANDBOX_H
@@ -11,15 +12,21 @@
 enum sandbox_kind {
     SANDBOX_WORKER, /* no path, no network, no exec, no new process */
     SANDBOX_FETCH,  /* TCP and UDP out, paths beneath what is listed, no exec */
+    SANDBOX_PYTHON, /* reads what is listed, makes threads and code; no network,
+                       no new process, one exec */
 };
 
 struct sandbox_rules {
     enum sandbox_kind kind;
-    const char *const *read;  /* paths, NULL-terminated; NULL = none */
-    const char *const *write; /* paths that may also be changed */
-    uint64_t data_bytes;      /* RLIMIT_DATA; 0 = no limit */
-    uint64_t file_bytes;      /* RLIMIT_FSIZE; 0 = no limit */
-    bool degraded;            /* go on where the kernel lacks something */
+    const char *const *read;    /* paths, NULL-terminated; NULL = none */
+    const char *const *write;   /* paths that may also be changed */
+    const char *const *execute; /* programs that may be read and run */
+    const char *const *devices; /* read, written, told by ioctl */
+    int exec_fd; /* SANDBOX_PYTHON: the one descriptor that may be executed,
+                    which no descriptor can have as its number afterwards */
+    uint64_t data_bytes; /* RLIMIT_DATA; 0 = no limit */
+    uint64_t file_bytes; /* RLIMIT_FSIZE; 0 = no limit */
+    bool degraded;       /* go on where the kernel lacks something */
 };
 
 /* What is in force, for STATUS and `berth status`. */

@@ -11,7 +11,7 @@ int landlock_apply(const struct sandbox_rules *rules,
 
 /* System calls, for every thread: an allow list, all else EPERM. -ENOSYS: this
  * kernel, or this build, has no filter. */
-int filter_apply(enum sandbox_kind kind, struct err *err) MUST_CHECK;
+int filter_apply(const struct sandbox_rules *rules, struct err *err) MUST_CHECK;
 bool filter_built(void); /* false in a build with -Dseccomp=false */
 
 #endif

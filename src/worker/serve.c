@@ -147,17 +147,24 @@ static void say_why(struct worker *w, const struct err *err)
         say_error(w, 0, -1, err);
 }
 
+void worker_end(struct worker *w, const struct err *err)
+{
+    if (err->code)
+        say_why(w, err);
+    if (w->channel)
+        say_flush(w);
+    worker_fini(w);
+}
+
 int worker_serve(struct worker *w)
 {
-    struct err err;
+    struct err err = {0};
     list_init(&w->jobs);
     int r = worker_start(w, &err);
     if (r == 0)
         r = loop(w, &err);
-    if (r < 0)
-        say_why(w, &err);
-    if (w->channel)
-        say_flush(w);
-    worker_fini(w);
+    if (r == 0)
+        err = (struct err){0};
+    worker_end(w, &err);
     return r < 0;
 }

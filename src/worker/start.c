@@ -104,7 +104,7 @@ static int give_up_rights(struct worker *w, struct err *err)
     return r;
 }
 
-int worker_start(struct worker *w, struct err *err)
+int worker_follow(struct err *err)
 {
     int parent = daemon_pid();
     if (parent < 0)
@@ -112,7 +112,12 @@ int worker_start(struct worker *w, struct err *err)
                        "berth-worker is started by berthd, with its end of a "
                        "socketpair as descriptor %d",
                        WORKER_CHANNEL_FD);
-    int r = sandbox_follow_parent(parent, err);
+    return sandbox_follow_parent(parent, err);
+}
+
+int worker_start(struct worker *w, struct err *err)
+{
+    int r = worker_follow(err);
     if (r == 0)
         r = worker_open(w, err);
     if (r == 0)

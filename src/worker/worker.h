@@ -61,11 +61,20 @@ struct worker {
     size_t n_jobs;
 };
 
+/* launch.c: becomes the Transformers server. Returns what main() does when that
+ * failed, or -EINVAL for arguments that it does not understand. */
+int worker_launch(struct worker *w, int argc, char **argv);
+
 /* start.c: from the first instruction to the worker's own HELLO. */
 int worker_start(struct worker *w, struct err *err) MUST_CHECK;
 
+/* Dies with the daemon. -EBADF: nobody started this as a child. */
+int worker_follow(struct err *err) MUST_CHECK;
+
 /* serve.c: until the end; what main() returns. */
 int worker_serve(struct worker *w);
+/* Says why (code 0: there is nothing to say), and frees all. */
+void worker_end(struct worker *w, const struct err *err);
 int worker_open(struct worker *w, struct err *err) MUST_CHECK;
 /* Reads what is there, without waiting: 1; 0: the daemon has ended; or a code.
  */

@@ -10,6 +10,8 @@
 static int usage(void)
 {
     fputs("usage: berth-worker [--inspect | --level [CAP] | --version]\n"
+          "       berth-worker --launch --backend DIR --device DEVICE "
+          "[--read DIR]...\n"
           "berthd starts this program; it does nothing when typed.\n",
           stderr);
     return 2;
@@ -31,6 +33,10 @@ int main(int argc, char **argv)
     struct worker w = {.wake_fd = -1, .term_fd = -1, .statm_fd = -1};
     if ((argc == 2 || argc == 3) && !strcmp(argv[1], "--level"))
         return say_level(argc == 3 ? argv[2] : "");
+    if (argc > 2 && !strcmp(argv[1], "--launch")) {
+        int r = worker_launch(&w, argc, argv);
+        return r < 0 ? usage() : r;
+    }
     if (argc > 2)
         return usage();
     if (argc == 2 && !strcmp(argv[1], "--version"))
