@@ -185,6 +185,17 @@ void manage_load(const struct call *c)
         op_fail(o, &err);
 }
 
+void manage_verify(const struct call *c)
+{
+    struct err err;
+    struct op *o = op_new(c, reply_show);
+    int r = op_name(o, c, "model", &err);
+    if (r == 0)
+        r = manager_verify(c->api->manager, o->name, op_done, o, &err);
+    if (r < 0)
+        op_fail(o, &err);
+}
+
 static void held_by(void *ctx, const struct manager_model_view *v)
 {
     struct op *o = ctx;

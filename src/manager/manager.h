@@ -121,6 +121,12 @@ int manager_remove(struct manager *m, const char *name, bool all,
                    manager_done_fn *done, void *ctx,
                    struct err *err) MUST_CHECK;
 
+/* Hashes the files of a model again and compares them with what the Hub named;
+ * what serves it goes on meanwhile. E_WRONG_HASH names the file; from then on
+ * the model is not served. */
+int manager_verify(struct manager *m, const char *name, manager_done_fn *done,
+                   void *ctx, struct err *err) MUST_CHECK;
+
 /* ---- deployments ------------------------------------------------------- */
 
 /* What an operator wants of a deployment, beside that it be there; NULL, 0 and

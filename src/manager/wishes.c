@@ -118,6 +118,27 @@ int manager_add(struct manager *m, const char *name, const char *dir,
     return 0;
 }
 
+int manager_verify(struct manager *m, const char *name, manager_done_fn *done,
+                   void *ctx, struct err *err)
+{
+    struct model *model;
+    int r = check_open(m, err);
+    if (r == 0)
+        r = registry_get(m, name, &model, err);
+    if (r == 0)
+        r = model_usable(model, err);
+    if (r == 0 && *model->is.dir)
+        r = err_set(err, E_CONFLICT,
+                    "%s is a folder of your own: there are no hashes to "
+                    "compare its files with",
+                    model->name);
+    if (r < 0)
+        return r;
+    waiter_add(&model->verify_waiters, done, ctx);
+    verification_start(model, true);
+    return 0;
+}
+
 /* ---- aliases ---- */
 
 struct alias_call {
