@@ -40,6 +40,30 @@ static void add_request_id(struct api *a, struct http_request *r)
                         (unsigned long long)a->next_id++);
 }
 
+static int check_type(const struct route *route, struct http_request *r,
+                      struct err *err)
+{
+    struct str type = http_header(r, "content-type");
+    if (route->flags & ROUTE_FORM) {
+        if (guard_is_form(type))
+            return 0;
+        return err_set(err, E_UNSUPPORTED_TYPE,
+                       "a request to %s has the Content-Type "
+                       "multipart/form-data",
+                       route->pattern);
+    }
+    if (guard_is_json(type) ||
+        ((route->flags & ROUTE_BYTES) && guard_is_bytes(type, NULL)))
+        return 0;
+    return err_set(err, E_UNSUPPORTED_TYPE,
+                   "a request to %s has the Content-Type application/json%s",
+                   route->pattern,
+                   route->flags & ROUTE_BYTES
+                       ? ", or image/*, audio/*, video/* or "
+                         "application/octet-stream for bytes"
+                       : "");
+}
+
 static int admit(void *ctx, struct http_request *r, struct err *err)
 {
     struct api *a = ctx;
@@ -54,13 +78,7 @@ static int admit(void *ctx, struct http_request *r, struct err *err)
         return err_set(err, E_FORBIDDEN,
                        "%s answers only on the unix socket and on loopback",
                        route->pattern);
-    if (!strcmp(route->method, "POST") &&
-        !guard_is_json(http_header(r, "content-type")))
-        return err_set(err, E_UNSUPPORTED_TYPE,
-                       "a request to %s has the Content-Type "
-                       "application/json",
-                       route->pattern);
-    return 0;
+    return strcmp(route->method, "POST") ? 0 : check_type(route, r, err);
 }
 
 static void refuse(void *ctx, struct http_request *r, const struct err *err)
@@ -78,14 +96,57 @@ static void refuse(void *ctx, struct http_request *r, const struct err *err)
 
 static void run(struct call *c)
 {
+    bool kept = false;
     c->body = json_root(c->doc);
+    c->kept = &kept;
     if (json_type(c->body) != JSON_OBJECT)
         api_fail_at(c->api, c->r, c->route->proto, NULL, E_INVALID_REQUEST,
                     "the body is %s, it should be a JSON object",
                     json_type_name(json_type(c->body)));
     else
         c->route->fn(c);
-    json_free(c->doc);
+    if (!kept)
+        json_free(c->doc);
+}
+
+/* How the formats of images, sound and moving images begin, so far as berth
+ * reads them; none of them could be JSON. */
+static bool begins_as_media(struct str body)
+{
+    static const struct {
+        const char *bytes;
+        size_t n, at;
+    } all[] = {
+        {"\x89PNG", 4, 0},  {"\xFF\xD8\xFF", 3, 0}, {"GIF8", 4, 0},
+        {"RIFF", 4, 0},     {"BM", 2, 0},           {"fLaC", 4, 0},
+        {"OggS", 4, 0},     {"ID3", 3, 0},          {"\xFF\xFB", 2, 0},
+        {"\xFF\xF3", 2, 0}, {"ftyp", 4, 4},         {"\x1A\x45\xDF\xA3", 4, 0},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        if (body.n >= all[i].at + all[i].n &&
+            !memcmp(body.p + all[i].at, all[i].bytes, all[i].n))
+            return true;
+    return false;
+}
+
+/* huggingface_hub calls bytes whose type it does not know application/json. */
+static bool is_raw(const struct route *route, struct http_request *r)
+{
+    struct str body = http_view(r)->body;
+    if (route->flags & ROUTE_FORM)
+        return true;
+    if (!(route->flags & ROUTE_BYTES))
+        return false;
+    return !guard_is_json(http_header(r, "content-type")) ||
+           begins_as_media(body);
+}
+
+static void run_raw(struct call *c)
+{
+    bool kept = false;
+    c->raw = true;
+    c->kept = &kept;
+    c->route->fn(c);
 }
 
 /* A body that is read beside the loop. Owns the bytes: the request may go. */
@@ -164,6 +225,8 @@ static void handle(void *ctx, struct http_request *r)
         api_fail(a, r, route_proto(http_view(r)->path), &err, NULL);
     else if (strcmp(c.route->method, "POST"))
         c.route->fn(&c);
+    else if (is_raw(c.route, r))
+        run_raw(&c);
     else if (http_view(r)->body.n <= BIG_BODY || !a->helper ||
              !parse_beside(&c))
         parse_inline(&c);
@@ -211,6 +274,14 @@ int body_bool(struct json body, const char *key, bool *ret, struct err *err)
                        "'%s' is %s, it should be true or false", key,
                        json_type_name(t));
     return 1;
+}
+
+struct str api_media(struct http_request *r)
+{
+    struct str media;
+    return guard_is_bytes(http_header(r, "content-type"), &media)
+               ? media
+               : str_n("", 0);
 }
 
 const char *api_model(const struct call *c, char *name, size_t size,

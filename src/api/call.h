@@ -11,7 +11,11 @@
 #include "manager/manager.h"
 
 enum api_proto { PROTO_BERTH, PROTO_OPENAI, PROTO_HF, PROTO_TEI };
-enum { ROUTE_LOCAL = 1 }; /* only from the unix socket and from loopback */
+enum {
+    ROUTE_LOCAL = 1, /* only from the unix socket and from loopback */
+    ROUTE_BYTES = 2, /* its body may be an image or sound, as well as JSON */
+    ROUTE_FORM = 4,  /* its body is multipart/form-data */
+};
 enum { REPLY_MAX = 256 << 20 };
 
 /* A request on its way to its handler. */
@@ -21,7 +25,11 @@ struct call {
     const struct route *route;
     struct str name, task; /* of the path; "" = none */
     struct json_doc *doc;  /* the body of a POST; freed after the handler */
-    struct json body;      /* an object */
+    struct json body;      /* an object; JSON_NONE when raw */
+    bool raw;              /* the body is not JSON; it stays in the request */
+    bool *kept;            /* set by a handler that answers later and will call
+                              json_free(doc) itself; the slices live as long as the
+                              request */
 };
 typedef void route_fn(const struct call *c);
 
@@ -76,6 +84,9 @@ void api_reply_json(struct http_request *r, int status, struct buf *body);
  * else default_model, else the only one. NULL and err. name[] is room. */
 const char *api_model(const struct call *c, char *name, size_t size,
                       struct err *err);
+
+/* The media type of a raw body, as its header says it; "" = it says none. */
+struct str api_media(struct http_request *r);
 
 /* A member of the body into a terminated string: 1, 0 (not there, or null), or
  * a negative code. */

@@ -1,179 +1,33 @@
-/* api/hf.c - the Hugging Face Inference API, as InferenceClient speaks it.
+/* api/hf.c - the Hugging Face Inference API, as its clients speak it.
  *
- * Feature extraction has its parameters beside "inputs", every other task in
- * "parameters". The client posts feature extraction and sentence similarity to
- * the same address: the body's shape tells them apart, and without a shape that
- * tells, the model's own task is meant.
+ * The client posts several tasks to the same address. Which one is meant: the
+ * path's, else the one that the body's shape tells, else the model's own. A
+ * model whose own task nobody knows yet is loaded first. What each task takes
+ * and how its answer is wrapped is in api/hf_tasks.def.
  */
-#include "api/infer.h"
+#include "api/hf_task.h"
+#include "base/mem.h"
 #include "ipc/task.h"
 
-enum { ARENA_BYTES = 64 << 20, PARAMS_BYTES = 1 << 20, PARAMS_MAX = 23 };
+enum { ARENA_BYTES = 64 << 20 };
 
-/* ---- answers ------------------------------------------------------------ */
-
-static void write_item(struct infer *x, size_t at, struct buf *out)
-{
-    if (at == 0 || at > x->n) {
-        if (!x->single)
-            infer_open(out, at == 0 ? 0 : x->n, x->n);
-        return;
-    }
-    const struct infer_item *item = &x->items[at - 1];
-    if (at > 1)
-        buf_putc(out, ',');
-    if (item->v)
-        infer_rows(x, item, out);
-    else
-        buf_add(out, item->json.p, item->json.len);
-}
-
-/* The scores of all items are one list. */
-static void write_scores(struct infer *x, size_t at, struct buf *out)
-{
-    if (at == 0 || at > x->n) {
-        buf_putc(out, at == 0 ? '[' : ']');
-        return;
-    }
-    const struct infer_item *item = &x->items[at - 1];
-    for (size_t i = 0; i < item->rows * item->dim; i++) {
-        char text[32];
-        if (at > 1 || i > 0)
-            buf_putc(out, ',');
-        buf_add(out, text, json_print_float(text, item->v[i]));
-    }
-}
-
-/* ---- parameters --------------------------------------------------------- */
+/* ---- which model, which task -------------------------------------------- */
 
 struct run {
+    const struct call *c;
     struct arena arena;
-    struct buf params, members;
-    size_t n;
-    bool has_truncate;
-    char model[MANAGER_NAME_MAX], task[64];
+    struct buf params;
+    struct json inputs, parameters;
+    char model[MANAGER_NAME_MAX];
+    char own[64]; /* the model's default task; "" = not known */
+    bool zero_shot, translates;
+    const struct hf_task *task;
     struct infer_job job;
 };
 
-static bool put_scalar(struct buf *out, struct json v)
+static int read_model(struct run *x, struct err *err)
 {
-    int64_t i;
-    double d;
-    bool b;
-    struct str s;
-    if (json_to_bool(v, &b))
-        wire_put_bool(out, b);
-    else if (json_type(v) == JSON_INT &&
-             json_to_int(v, INT64_MIN, INT64_MAX, &i))
-        wire_put_int(out, i);
-    else if (json_to_double(v, &d))
-        wire_put_float(out, d);
-    else if (json_to_str(v, &s))
-        wire_put_text(out, s);
-    else
-        return false;
-    return true;
-}
-
-static int put_value(struct buf *out, struct str key, struct json v,
-                     struct err *err)
-{
-    bool ok = true;
-    if (json_type(v) != JSON_ARRAY) {
-        ok = put_scalar(out, v);
-    } else {
-        wire_put_array(out, json_count(v));
-        for (struct json_iter it = json_iter(v); ok && json_next(&it);)
-            ok = put_scalar(out, it.value);
-    }
-    if (!ok)
-        return err_set(err, E_INVALID_REQUEST,
-                       "the parameter '%.*s' should be a plain value or a list "
-                       "of plain values",
-                       STR_FMT(key));
-    return 0;
-}
-
-static int put_param(struct run *x, struct str key, struct json v,
-                     struct err *err)
-{
-    if (json_type(v) == JSON_NULL)
-        return 0;
-    if (x->n == PARAMS_MAX)
-        return err_set(err, E_INVALID_REQUEST,
-                       "at most %d parameters are taken", PARAMS_MAX);
-    x->n++;
-    x->has_truncate |= str_is(key, "truncate");
-    wire_put_text(&x->members, key);
-    return put_value(&x->members, key, v, err);
-}
-
-/* Of feature extraction: those that stand beside "inputs". */
-static int root_params(struct run *x, struct json body, struct err *err)
-{
-    static const char *const known[] = {"normalize", "prompt_name", "truncate",
-                                        "truncation_direction", "dimensions"};
-    int r = 0;
-    for (size_t i = 0; r == 0 && i < ARRAY_LEN(known); i++) {
-        struct json v = json_get(body, known[i]);
-        if (json_type(v) != JSON_NONE)
-            r = put_param(x, str_of(known[i]), v, err);
-    }
-    struct str format;
-    if (r == 0 && json_to_str(json_get(body, "encoding_format"), &format) &&
-        !str_is(format, "float"))
-        return err_set(err, E_UNSUPPORTED_OPTION,
-                       "'encoding_format' can only be 'float' here; "
-                       "/v1/embeddings knows base64");
-    return r;
-}
-
-static int member_params(struct run *x, struct json body, struct err *err)
-{
-    int r = 0;
-    struct json p = json_get(body, "parameters");
-    enum json_type t = json_type(p);
-    if (t != JSON_NONE && t != JSON_NULL && t != JSON_OBJECT)
-        return err_set(err, E_INVALID_REQUEST,
-                       "'parameters' is %s, it should be an object",
-                       json_type_name(t));
-    for (struct json_iter it = json_iter(p); r == 0 && json_next(&it);)
-        r = put_param(x, it.key, it.value, err);
-    return r;
-}
-
-static int read_params(struct run *x, struct json body, struct err *err)
-{
-    bool vectors = !strcmp(x->task, TASK_FEATURE_EXTRACTION);
-    int r = vectors ? root_params(x, body, err) : 0;
-    if (r == 0)
-        r = member_params(x, body, err);
-    if (r < 0)
-        return r;
-    bool cut = vectors && !x->has_truncate; /* as its pipeline does */
-    wire_put_map(&x->params, x->n + cut);
-    buf_add(&x->params, x->members.p, x->members.len);
-    if (cut) {
-        wire_put_text(&x->params, str_of("truncate"));
-        wire_put_bool(&x->params, true);
-    }
-    if (x->params.failed || x->members.failed)
-        return err_set(err, E_TOO_LARGE, "the parameters are too long");
-    x->job.params = buf_str(&x->params);
-    return 0;
-}
-
-/* ---- a run -------------------------------------------------------------- */
-
-static void own_task(void *ctx, const struct manager_model_view *v)
-{
-    struct run *x = ctx;
-    if (v->task)
-        str_to_z(str_of(v->task), x->task, sizeof(x->task));
-}
-
-static int read_model(const struct call *c, struct run *x, struct err *err)
-{
+    const struct call *c = x->c;
     x->job.model = x->model;
     if (c->name.n) {
         str_to_z(c->name, x->model, sizeof(x->model));
@@ -187,52 +41,175 @@ static int read_model(const struct call *c, struct run *x, struct err *err)
     return 0;
 }
 
-static int read_task(const struct call *c, struct run *x, struct json inputs,
-                     struct err *err)
+static void see_tasks(void *ctx, const struct manager_model_view *v)
 {
-    int r = manager_show(c->api->manager, x->model, own_task, x, err);
+    struct run *x = ctx;
+    if (v->task)
+        str_to_z(str_of(v->task), x->own, sizeof(x->own));
+    for (const char *const *t = v->tasks; *t; t++) {
+        x->zero_shot |= !strcmp(*t, "zero-shot-classification");
+        x->translates |= !strcmp(*t, "translation");
+    }
+}
+
+static bool has(struct json object, const char *key)
+{
+    return json_type(json_get(object, key)) != JSON_NONE;
+}
+
+/* The task that only one body has the shape of; NULL: it may be several. */
+static const char *shape(const struct run *x)
+{
+    struct json in = x->inputs;
+    if (has(in, "source_sentence"))
+        return TASK_SENTENCE_SIMILARITY;
+    if (has(in, "question") && has(in, "context"))
+        return "question-answering";
+    if (has(in, "table"))
+        return "table-question-answering";
+    if (has(in, "question") && has(in, "image"))
+        return "document-question-answering";
+    if (x->zero_shot && has(x->parameters, "candidate_labels"))
+        return "zero-shot-classification";
+    if (x->translates && has(x->parameters, "tgt_lang"))
+        return "translation";
+    if (json_type(in) != JSON_OBJECT &&
+        !strcmp(x->own, TASK_SENTENCE_SIMILARITY))
+        return TASK_FEATURE_EXTRACTION;
+    return NULL;
+}
+
+/* 1: the model's own, which is not known yet. */
+static int read_task(struct run *x, struct err *err)
+{
+    int r = manager_show(x->c->api->manager, x->model, see_tasks, x, err);
     if (r < 0)
         return r;
-    if (c->task.n && !str_to_z(c->task, x->task, sizeof(x->task)))
-        return err_set(err, E_UNSUPPORTED_TASK, "there is no such task");
-    if (!c->task.n &&
-        json_type(json_get(inputs, "source_sentence")) != JSON_NONE)
-        str_to_z(str_of(TASK_SENTENCE_SIMILARITY), x->task, sizeof(x->task));
-    if (!c->task.n && json_type(inputs) != JSON_OBJECT &&
-        !strcmp(x->task, TASK_SENTENCE_SIMILARITY))
-        str_to_z(str_of(TASK_FEATURE_EXTRACTION), x->task, sizeof(x->task));
-    x->job.task = x->task[0] ? x->task : NULL;
+    struct str name = x->c->task;
+    if (!name.n)
+        name = str_of(shape(x));
+    if (!name.n)
+        name = str_of(x->own);
+    if (!name.n)
+        return 1;
+    x->task = hf_task_find(name);
+    if (!x->task)
+        return err_set(err, E_UNSUPPORTED_TASK,
+                       "there is no task '%.*s' on this route",
+                       (int)(name.n < 64 ? name.n : 64), name.p);
+    x->job.task = x->task->name;
     return 0;
 }
 
-static int read_run(const struct call *c, struct run *x, struct err *err)
+/* ---- a run -------------------------------------------------------------- */
+
+static int read_job(struct run *x, struct err *err)
 {
-    struct json inputs = json_get(c->body, "inputs");
-    int r = read_model(c, x, err);
+    const struct call *c = x->c;
+    const struct hf_source from = {
+        .inputs = x->inputs,
+        .parameters = x->parameters,
+        .raw = c->raw,
+        .bytes = http_view(c->r)->body,
+        .media = c->raw ? api_media(c->r) : str_n("", 0),
+        .arena = &x->arena,
+    };
+    int64_t top_k = 1;
+    hf_write(x->task, &x->job);
+    json_to_int(json_get(x->parameters, "top_k"), 0, INT32_MAX, &top_k);
+    x->job.several = top_k > 1;
+    int r = x->task->read(&from, &x->job.in, err);
     if (r == 0)
-        r = read_task(c, x, inputs, err);
-    if (r < 0)
-        return r;
-    bool pairs = !strcmp(x->task, TASK_SENTENCE_SIMILARITY);
-    r = pairs ? inputs_pairs(inputs, &x->arena, &x->job.in, err)
-              : inputs_read(inputs, "inputs", &x->arena, &x->job.in, err);
-    x->job.write = pairs ? write_scores : write_item;
-    return r < 0 ? r : read_params(x, c->body, err);
+        r = hf_params(x->task, c->body, &x->params, err);
+    x->job.params = buf_str(&x->params);
+    if (r == 0 && x->task->answer == HF_SOUND && x->job.in.n > 1)
+        return err_set(err, E_INVALID_REQUEST,
+                       "%s answers with sound: one text at a time",
+                       x->task->name);
+    return r;
 }
 
-void hf_run(const struct call *c)
+static void wait_for_task(const struct call *c, const char *model);
+
+static void start(const struct call *c, bool may_wait)
 {
     struct err err;
-    struct run x = {.arena = ARENA_MAX(ARENA_BYTES),
-                    .params = BUF_MAX(PARAMS_BYTES),
-                    .members = BUF_MAX(PARAMS_BYTES)};
-    if (read_run(c, &x, &err) < 0)
+    struct run x = {
+        .c = c,
+        .arena = ARENA_MAX(ARENA_BYTES + c->api->config.body_bytes),
+        .params = BUF_MAX(HF_PARAMS_BYTES),
+        .inputs = json_get(c->body, "inputs"),
+        .parameters = json_get(c->body, "parameters"),
+    };
+    int r = read_model(&x, &err);
+    if (r == 0)
+        r = read_task(&x, &err);
+    if (r == 1 && may_wait) {
+        wait_for_task(c, x.model);
+        return;
+    }
+    if (r == 1)
+        r = err_set(&err, E_UNSUPPORTED_TASK,
+                    "%s has no task of its own: name one, as in "
+                    "/models/%s/pipeline/TASK",
+                    x.model, x.model);
+    if (r == 0)
+        r = read_job(&x, &err);
+    if (r < 0)
         api_fail(c->api, c->r, PROTO_HF, &err, NULL);
     else
         infer_submit(c, PROTO_HF, &x.job);
     buf_fini(&x.params);
-    buf_fini(&x.members);
     arena_fini(&x.arena);
+}
+
+void hf_run(const struct call *c)
+{
+    start(c, true);
+}
+
+/* ---- the first use ------------------------------------------------------ */
+
+/* A request that waits until its model is loaded. Owns the parsed body. */
+struct waiting {
+    struct call call;
+    bool left; /* the client */
+    char model[MANAGER_NAME_MAX];
+};
+
+static void on_left(void *ctx)
+{
+    struct waiting *w = ctx;
+    w->left = true;
+}
+
+static void on_loaded(void *ctx, int code, const struct err *err)
+{
+    struct waiting *w = ctx;
+    if (!w->left) {
+        http_on_abort(w->call.r, NULL, NULL);
+        if (code < 0)
+            api_fail(w->call.api, w->call.r, PROTO_HF, err, w->model);
+        else
+            start(&w->call, false);
+    }
+    json_free(w->call.doc);
+    free(w);
+}
+
+static void wait_for_task(const struct call *c, const char *model)
+{
+    struct err err;
+    struct waiting *w = mem_new(struct waiting);
+    w->call = *c;
+    str_to_z(str_of(model), w->model, sizeof(w->model));
+    if (manager_load(c->api->manager, model, NULL, on_loaded, w, &err) < 0) {
+        api_fail(c->api, c->r, PROTO_HF, &err, model);
+        free(w);
+        return;
+    }
+    *c->kept = true;
+    http_on_abort(c->r, on_left, w);
 }
 
 /* ---- looking ------------------------------------------------------------ */

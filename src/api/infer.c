@@ -27,12 +27,16 @@ static void infer_free(struct infer *x)
 static int take_tensor(struct infer_item *item, const struct part *p,
                        struct err *err)
 {
-    if (!str_is(p->dtype, "f32") || p->rank < 1 || p->rank > 2)
+    if (!str_is(p->dtype, "f32") || p->rank < 1 || p->rank > 3)
         return err_set(err, E_INTERNAL,
                        "the inference server answered with a tensor of another "
                        "kind than asked for");
     item->flat = p->rank == 1;
     item->rows = item->flat ? 1 : (size_t)p->shape[0];
+    if (p->rank == 3) {
+        item->inner = (size_t)p->shape[1];
+        item->rows *= item->inner;
+    }
     item->dim = (size_t)p->shape[p->rank - 1];
     if (p->data.n != item->rows * item->dim * sizeof(float))
         return err_set(err, E_INTERNAL,
@@ -46,13 +50,14 @@ static int take_tensor(struct infer_item *item, const struct part *p,
     return 0;
 }
 
-/* One list for each mask in a text; of a text with one, that list. */
-static const struct wire_node *only_child(const struct wire_node *n)
+static int take_bytes(struct infer_item *item, const struct part *p,
+                      struct err *err)
 {
-    const struct wire_node *child = wire_first(n);
-    bool nested =
-        n->kind == WIRE_ARRAY && n->count == 1 && child->kind == WIRE_ARRAY;
-    return nested ? child : n;
+    item->json.max = REPLY_MAX;
+    buf_add(&item->json, p->data.p, p->data.n);
+    if (item->json.failed)
+        return err_set(err, E_TOO_LARGE, "the answer is too large");
+    return 0;
 }
 
 static int take_result(struct infer *x, const struct manager_result *result)
@@ -61,16 +66,23 @@ static int take_result(struct infer *x, const struct manager_result *result)
     item->tokens = result->tokens;
     if (result->result) {
         struct jsonw w = jsonw_to(&item->json);
-        wire_json(&w, only_child(result->result));
+        if (x->put)
+            x->put(x, &w, result->result);
+        else
+            wire_json(&w, result->result);
         if (item->json.failed)
             return err_set(&x->err, E_INTERNAL, "the answer is too large");
         return 0;
     }
-    if (!result->parts || result->parts->n_parts != 1 ||
-        result->parts->parts[0].kind != PART_TENSOR)
+    const struct part *only = result->parts && result->parts->n_parts == 1
+                                  ? result->parts->parts
+                                  : NULL;
+    if (only && x->type && only->kind == PART_BYTES)
+        return take_bytes(item, only, &x->err);
+    if (!only || x->type || only->kind != PART_TENSOR)
         return err_set(&x->err, E_INTERNAL,
                        "the inference server answered without a result");
-    return take_tensor(item, &result->parts->parts[0], &x->err);
+    return take_tensor(item, only, &x->err);
 }
 
 /* Whether the results can still be held. If not, the rest is not computed. */
@@ -121,6 +133,20 @@ void infer_open(struct buf *out, size_t i, size_t n)
     buf_puts(out, i == 0 ? "[" : i < n ? "," : "]");
 }
 
+/* Row i with the brackets and commas around it. */
+static void add_row(const struct infer_item *item, size_t i, struct buf *out)
+{
+    struct jsonw w = jsonw_to(out);
+    infer_open(out, i, item->rows);
+    if (item->inner && i % item->inner == 0)
+        buf_putc(out, '[');
+    jsonw_floats(&w, item->v + i * item->dim, item->dim);
+    if (item->inner && (i + 1) % item->inner == 0)
+        buf_putc(out, ']');
+    if (i + 1 == item->rows)
+        infer_open(out, item->rows, item->rows);
+}
+
 void infer_vector(const struct infer_item *item, struct buf *out)
 {
     struct jsonw w = jsonw_to(out);
@@ -128,22 +154,18 @@ void infer_vector(const struct infer_item *item, struct buf *out)
         jsonw_floats(&w, item->v, item->dim);
         return;
     }
-    jsonw_array(&w);
     for (size_t i = 0; i < item->rows; i++)
-        jsonw_floats(&w, item->v + i * item->dim, item->dim);
-    jsonw_end_array(&w);
+        add_row(item, i, out);
+    if (item->rows == 0)
+        buf_puts(out, "[]");
 }
 
 static void write_row(struct infer *x, struct buf *out)
 {
     const struct infer_item *item = x->rest;
-    struct jsonw w = jsonw_to(out);
-    infer_open(out, x->row, item->rows);
-    jsonw_floats(&w, item->v + x->row++ * item->dim, item->dim);
-    if (x->row < item->rows)
-        return;
-    infer_open(out, item->rows, item->rows);
-    x->rest = NULL;
+    add_row(item, x->row++, out);
+    if (x->row == item->rows)
+        x->rest = NULL;
 }
 
 void infer_rows(struct infer *x, const struct infer_item *item, struct buf *out)
@@ -211,15 +233,19 @@ static void answer(struct infer *x)
 {
     struct buf out = BUF_MAX(REPLY_MAX);
     struct http_request *r = x->r;
+    const char *type = x->type ? x->type : "application/json";
     add_headers(x);
     if (!write_some(x, &out, WHOLE_MAX) || out.failed) {
-        api_reply_json(r, 200, &out);
+        if (x->type && !out.failed)
+            http_reply(r, 200, x->type, &out);
+        else
+            api_reply_json(r, 200, &out);
         infer_free(x);
         return;
     }
     struct http_pieces rest = {more, fini, x};
     x->head = out;
-    http_reply_pieces(r, 200, "application/json", &rest);
+    http_reply_pieces(r, 200, type, &rest);
 }
 
 static void on_done(void *ctx)
@@ -258,6 +284,9 @@ static struct infer *infer_new(const struct call *c, enum api_proto proto,
     x->base64 = job->base64;
     x->headers = job->headers;
     x->write = job->write;
+    x->put = job->put;
+    x->type = job->type;
+    x->several = job->several;
     x->submitted_ns = clock_now_ns();
     str_to_z(str_of(job->model), x->model, sizeof(x->model));
     return x;

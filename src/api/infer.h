@@ -12,8 +12,9 @@
 struct infer_item {
     float *v; /* [rows][dim], or NULL */
     size_t rows, dim;
+    size_t inner;    /* rank 3: rows of the second dimension; else 0 */
     bool flat;       /* rank 1 */
-    struct buf json; /* of a result that is a tree */
+    struct buf json; /* of a result that is a tree, or bytes */
     uint64_t tokens;
 };
 
@@ -42,7 +43,10 @@ struct infer {
         *rest; /* whose rows from row on are to be written */
     size_t row;
     struct buf head; /* what was written before it proved to be long */
-    bool single, base64;
+    void (*put)(const struct infer *x, struct jsonw *w,
+                const struct wire_node *result);
+    const char *type; /* of the answer; NULL: JSON */
+    bool single, base64, several;
 };
 
 /* What the job is, beside the inputs. params: an encoded map, or empty. */
@@ -51,7 +55,13 @@ struct infer_job {
     struct inputs in;
     struct str params;
     size_t pieces; /* 0: one for each item, and one before and one after */
+    const char
+        *type; /* of the answer; NULL: JSON. Else every result is bytes */
     bool base64;
+    bool several; /* more than the best result was asked for */
+    /* A result that is a tree, as JSON; NULL: as it is. */
+    void (*put)(const struct infer *x, struct jsonw *w,
+                const struct wire_node *result);
     void (*headers)(struct infer *x);
     void (*write)(struct infer *x, size_t at, struct buf *out);
 };
@@ -62,7 +72,7 @@ void infer_submit(const struct call *c, enum api_proto proto,
 
 /* Adds "[" and "," and "]" for element i of n. */
 void infer_open(struct buf *out, size_t i, size_t n);
-/* The item's rows as JSON: [..] or [[..],..]. */
+/* The item's rows as JSON: [..], [[..],..] or [[[..],..],..]. */
 void infer_vector(const struct infer_item *item, struct buf *out);
 /* The same, row by row, as the last thing that a write() adds: what does not
  * fit in one piece follows before the next write(). */

@@ -9,8 +9,8 @@ static int out_of_memory(struct err *err)
                    "the inputs need more memory than one request may take");
 }
 
-static int new_items(struct inputs *in, size_t n, struct arena *a,
-                     const char *key, struct err *err)
+int inputs_new(struct inputs *in, size_t n, struct arena *a, const char *key,
+               struct err *err)
 {
     if (n == 0)
         return err_set(err, E_INVALID_REQUEST, "'%s' is empty", key);
@@ -25,8 +25,7 @@ static int new_items(struct inputs *in, size_t n, struct arena *a,
     return 0;
 }
 
-static int set_parts(struct item *item, size_t n, struct arena *a,
-                     struct err *err)
+int inputs_parts(struct item *item, size_t n, struct arena *a, struct err *err)
 {
     item->parts = arena_alloc(a, n, sizeof(*item->parts));
     if (!item->parts)
@@ -38,7 +37,7 @@ static int set_parts(struct item *item, size_t n, struct arena *a,
 static int set_text(struct item *item, struct str text, struct arena *a,
                     struct err *err)
 {
-    int r = set_parts(item, 1, a, err);
+    int r = inputs_parts(item, 1, a, err);
     if (r == 0)
         item->parts[0] = (struct part){.kind = PART_TEXT, .data = text};
     return r;
@@ -65,7 +64,7 @@ static int set_tokens(struct item *item, struct json list, const char *key,
         for (int b = 0; b < 4; b++)
             ids[4 * i + (size_t)b] = (unsigned char)((uint64_t)id >> 8 * b);
     }
-    int r = set_parts(item, 1, a, err);
+    int r = inputs_parts(item, 1, a, err);
     if (r == 0)
         item->parts[0] =
             (struct part){.kind = PART_TOKENS, .data = str_n(ids, 4 * n)};
@@ -102,10 +101,10 @@ static int read_list(struct json v, const char *key, struct arena *a,
     int r;
     if (json_next(&first) && is_number(first.value)) {
         in->single = true;
-        r = new_items(in, 1, a, key, err);
+        r = inputs_new(in, 1, a, key, err);
         return r < 0 ? r : set_tokens(&in->items[0], v, key, a, err);
     }
-    r = new_items(in, json_count(v), a, key, err);
+    r = inputs_new(in, json_count(v), a, key, err);
     size_t i = 0;
     for (struct json_iter it = json_iter(v); r == 0 && json_next(&it); i++)
         r = set_one(in, i, it.value, key, a, err);
@@ -137,7 +136,7 @@ int inputs_text(struct json v, const char *key, struct arena *a,
         return err_set(err, E_INVALID_REQUEST,
                        "'%s' is %s, it should be a string", key,
                        json_type_name(json_type(v)));
-    int r = new_items(ret, 1, a, key, err);
+    int r = inputs_new(ret, 1, a, key, err);
     ret->characters = text.n;
     return r < 0 ? r : set_text(&ret->items[0], text, a, err);
 }
@@ -146,7 +145,7 @@ int inputs_text(struct json v, const char *key, struct arena *a,
 static int set_pairs(struct item *item, struct str source, size_t n,
                      struct json_iter *it, struct arena *a, struct err *err)
 {
-    int r = set_parts(item, n + 1, a, err);
+    int r = inputs_parts(item, n + 1, a, err);
     if (r < 0)
         return r;
     item->parts[0] = (struct part){
@@ -176,7 +175,7 @@ int inputs_pairs(struct json v, struct arena *a, struct inputs *ret,
         return err_set(err, E_INVALID_REQUEST,
                        "'sentences' is missing or not a list");
     size_t all = json_count(list);
-    int r = new_items(ret, (all + AT_ONCE - 1) / AT_ONCE, a, "sentences", err);
+    int r = inputs_new(ret, (all + AT_ONCE - 1) / AT_ONCE, a, "sentences", err);
     struct json_iter it = json_iter(list);
     for (size_t i = 0; r == 0 && i < ret->n; i++) {
         size_t left = all - i * AT_ONCE;

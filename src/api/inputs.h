@@ -28,6 +28,13 @@ int inputs_pairs(struct json v, struct arena *a, struct inputs *ret,
 int inputs_text(struct json v, const char *key, struct arena *a,
                 struct inputs *ret, struct err *err) MUST_CHECK;
 
+/* For readers of other shapes: n items without parts (key: what the sentence
+ * calls them), and an item's n parts. */
+int inputs_new(struct inputs *in, size_t n, struct arena *a, const char *key,
+               struct err *err) MUST_CHECK;
+int inputs_parts(struct item *item, size_t n, struct arena *a,
+                 struct err *err) MUST_CHECK;
+
 /* The body's "dimensions", if it is there, to a parameter of the job. */
 int inputs_dimensions(struct json body, struct wire_map *m,
                       struct err *err) MUST_CHECK;

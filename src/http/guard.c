@@ -83,19 +83,24 @@ static bool own_origin(struct str origin, struct str host)
     return false;
 }
 
-bool guard_is_json(struct str type)
+/* "a/b; c=d" to "a/b". */
+static struct str bare(struct str type)
 {
     const char *semicolon = type.n ? memchr(type.p, ';', type.n) : NULL;
     if (semicolon)
         type.n = (size_t)(semicolon - type.p);
-    return same(trim(type), "application/json");
+    return trim(type);
 }
 
-/* What guard_check() collects in one pass. */
-struct seen {
-    struct str host, origin, length, encoding;
-    size_t hosts, origins, lengths, encodings;
-};
+bool guard_is_json(struct str type)
+{
+    return same(bare(type), "application/json");
+}
+
+bool guard_is_form(struct str type)
+{
+    return same(bare(type), "multipart/form-data");
+}
 
 /* RFC 9110's token; a space in a name could hide a Content-Length. */
 static bool is_name(struct str s)
@@ -109,6 +114,38 @@ static bool is_name(struct str s)
     }
     return s.n > 0;
 }
+
+/* RFC 9110's token and a slash, of no more than a media type's length. */
+static bool is_media(struct str s)
+{
+    enum { MEDIA_MAX = 127 };
+    const char *slash = s.n ? memchr(s.p, '/', s.n) : NULL;
+    if (!slash || s.n > MEDIA_MAX)
+        return false;
+    size_t n = (size_t)(slash - s.p);
+    return is_name(str_n(s.p, n)) && is_name(str_n(slash + 1, s.n - n - 1));
+}
+
+bool guard_is_bytes(struct str type, struct str *ret_media)
+{
+    static const char *const kinds[] = {"image/", "audio/", "video/"};
+    struct str media = bare(type), none = {0};
+    bool known = false;
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+        size_t n = strlen(kinds[i]);
+        known |= media.n > n && !strncasecmp(media.p, kinds[i], n);
+    }
+    known = known && is_media(media);
+    if (ret_media)
+        *ret_media = known ? media : none;
+    return known || same(media, "application/octet-stream");
+}
+
+/* What guard_check() collects in one pass. */
+struct seen {
+    struct str host, origin, length, encoding;
+    size_t hosts, origins, lengths, encodings;
+};
 
 static int look(struct seen *s, const struct guard_header *h, struct err *err)
 {

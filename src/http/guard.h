@@ -43,5 +43,11 @@ bool guard_is_framing(int code);
 bool guard_host(const struct guard_rules *rules, struct str host);
 /* "application/json", with or without parameters. */
 bool guard_is_json(struct str content_type);
+/* image, audio or video of any kind, or application/octet-stream. No web page
+ * can send these to another origin without asking first.
+ * *ret_media: of the first three, without parameters; may be NULL. */
+bool guard_is_bytes(struct str content_type, struct str *ret_media);
+/* "multipart/form-data". */
+bool guard_is_form(struct str content_type);
 
 #endif
