@@ -69,8 +69,9 @@ def default_task(folder, config, wanted):
 
 
 def served_tasks(model, task, auto):
-    """The loaded task first, then every other that the same class serves and that the model suits."""
-    also = [t for t in TABLE if t != task and there(t) and auto in auto_classes(t) and _has(model, t)]
+    """The loaded task first, then every other that the same class serves (or any: auto is empty) and that the model
+    suits."""
+    also = [t for t in TABLE if t != task and there(t) and auto in (auto_classes(t) or (auto,)) and _has(model, t)]
     return [task, *(t for t in also if task_class(t).suits(model))]
 
 

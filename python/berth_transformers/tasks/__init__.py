@@ -79,6 +79,7 @@ TABLE = {
     "text2text-generation": "text_to_text:Text2Text",
     "image-classification": "image_classification:ImageClassification",
     "automatic-speech-recognition": "speech_recognition:SpeechRecognition",
+    "tokenize": "tokenize:Tokenize",
 }
 
 
