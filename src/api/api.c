@@ -40,28 +40,29 @@ static void add_request_id(struct api *a, struct http_request *r)
                         (unsigned long long)a->next_id++);
 }
 
+static int wrong_type(const struct route *route, struct err *err)
+{
+    const char *more = "";
+    if (route->flags & ROUTE_BYTES)
+        more = ", or image/*, audio/*, video/* or application/octet-stream for "
+               "bytes";
+    return err_set(err, E_UNSUPPORTED_TYPE,
+                   "a request to %s has the Content-Type %s%s", route->pattern,
+                   route->flags & ROUTE_FORM ? "multipart/form-data"
+                                             : "application/json",
+                   more);
+}
+
+/* Of bytes the header may be missing: see is_known(). */
 static int check_type(const struct route *route, struct http_request *r,
                       struct err *err)
 {
     struct str type = http_header(r, "content-type");
-    if (route->flags & ROUTE_FORM) {
-        if (guard_is_form(type))
-            return 0;
-        return err_set(err, E_UNSUPPORTED_TYPE,
-                       "a request to %s has the Content-Type "
-                       "multipart/form-data",
-                       route->pattern);
-    }
-    if (guard_is_json(type) ||
-        ((route->flags & ROUTE_BYTES) && guard_is_bytes(type, NULL)))
-        return 0;
-    return err_set(err, E_UNSUPPORTED_TYPE,
-                   "a request to %s has the Content-Type application/json%s",
-                   route->pattern,
-                   route->flags & ROUTE_BYTES
-                       ? ", or image/*, audio/*, video/* or "
-                         "application/octet-stream for bytes"
-                       : "");
+    bool ok =
+        route->flags & ROUTE_FORM ? guard_is_form(type) : guard_is_json(type);
+    if (route->flags & ROUTE_BYTES)
+        ok |= type.n == 0 || guard_is_bytes(type, NULL);
+    return ok ? 0 : wrong_type(route, err);
 }
 
 static int admit(void *ctx, struct http_request *r, struct err *err)
@@ -110,17 +111,18 @@ static void run(struct call *c)
 }
 
 /* How the formats of images, sound and moving images begin, so far as berth
- * reads them; none of them could be JSON. */
+ * reads them. */
 static bool begins_as_media(struct str body)
 {
     static const struct {
+        size_t at, n;
         const char *bytes;
-        size_t n, at;
     } all[] = {
-        {"\x89PNG", 4, 0},  {"\xFF\xD8\xFF", 3, 0}, {"GIF8", 4, 0},
-        {"RIFF", 4, 0},     {"BM", 2, 0},           {"fLaC", 4, 0},
-        {"OggS", 4, 0},     {"ID3", 3, 0},          {"\xFF\xFB", 2, 0},
-        {"\xFF\xF3", 2, 0}, {"ftyp", 4, 4},         {"\x1A\x45\xDF\xA3", 4, 0},
+        {0, 4, "\x89PNG"},  {0, 3, "\xFF\xD8\xFF"}, {0, 4, "GIF8"},
+        {0, 4, "RIFF"},     {0, 2, "BM"},           {0, 4, "fLaC"},
+        {0, 4, "OggS"},     {0, 3, "ID3"},          {0, 2, "\xFF\xFB"},
+        {0, 2, "\xFF\xF3"}, {0, 2, "\xFF\xF2"},     {0, 4, "\x1A\x45\xDF\xA3"},
+        {4, 4, "ftyp"},
     };
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         if (body.n >= all[i].at + all[i].n &&
@@ -129,16 +131,19 @@ static bool begins_as_media(struct str body)
     return false;
 }
 
-/* huggingface_hub calls bytes whose type it does not know application/json. */
 static bool is_raw(const struct route *route, struct http_request *r)
 {
-    struct str body = http_view(r)->body;
-    if (route->flags & ROUTE_FORM)
-        return true;
-    if (!(route->flags & ROUTE_BYTES))
-        return false;
-    return !guard_is_json(http_header(r, "content-type")) ||
-           begins_as_media(body);
+    return route->flags & ROUTE_FORM ||
+           (route->flags & ROUTE_BYTES &&
+            !guard_is_json(http_header(r, "content-type")));
+}
+
+/* huggingface_hub says no type of bytes whose type it does not know: then the
+ * bytes themselves have to. */
+static bool is_known(const struct route *route, struct http_request *r)
+{
+    return route->flags & ROUTE_FORM || http_header(r, "content-type").n ||
+           begins_as_media(http_view(r)->body);
 }
 
 static void run_raw(struct call *c)
@@ -146,7 +151,13 @@ static void run_raw(struct call *c)
     bool kept = false;
     c->raw = true;
     c->kept = &kept;
-    c->route->fn(c);
+    if (is_known(c->route, c->r)) {
+        c->route->fn(c);
+        return;
+    }
+    struct err err;
+    wrong_type(c->route, &err);
+    api_fail(c->api, c->r, c->route->proto, &err, NULL);
 }
 
 /* A body that is read beside the loop. Owns the bytes: the request may go. */
