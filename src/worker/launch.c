@@ -225,7 +225,7 @@ static void put_sandbox(struct buf *out, const struct worker *w)
     jsonw_kbool(&j, "landlock", s->landlock);
     jsonw_kint(&j, "landlock_abi", s->landlock_abi);
     jsonw_kbool(&j, "seccomp", s->seccomp);
-    jsonw_kbool(&j, "executable_memory", true);
+    jsonw_kbool(&j, "exec_memory", true);
     jsonw_kbool(&j, "device_files", *w->rules.devices != NULL);
     jsonw_kbool(&j, "degraded", s->degraded);
     jsonw_end_object(&j);
@@ -245,8 +245,7 @@ static void put_environment(struct buf *out, const struct worker *w)
     put_sandbox(out, w);
     buf_add(out, fixed, sizeof(fixed));
     if (w->hello.threads > 0)
-        buf_addf(out, "OMP_NUM_THREADS=%d%cRAYON_NUM_THREADS=%d%c",
-                 w->hello.threads, 0, w->hello.threads, 0);
+        buf_addf(out, "OMP_NUM_THREADS=%d%c", w->hello.threads, 0);
 }
 
 /* Returns only when it fails. Isolated from what else there is for Python, no
