@@ -1,5 +1,5 @@
-"""berth-worker --launch: what it confines the Transformers server to, tried from inside a real interpreter, and what the
-library itself is still able to do there."""
+"""berth-worker --launch: what it confines the Transformers server to, tried from inside a real interpreter, and what
+the library itself is still able to do there."""
 import contextlib
 import json
 import os
@@ -304,7 +304,8 @@ channel.sendall(json.dumps(told).encode() + b"\\n")
 @pytest.mark.skipif(not (MODELS / MINILM).exists(), reason="no real weights")
 @pytest.mark.timeout(300)
 def test_torch_computes_inside_what_it_does_outside(tmp_path):
-    """The same bits of the same kernels (times are of the processor): torch without /proc/cpuinfo, say, would be slower and not tell."""
+    """The same bits of the same kernels: torch without /proc/cpuinfo, say, would be slower and not tell. The times that
+    are printed are the processor's."""
     python = REFERENCE / "bin" / "python"
     packages = subprocess.run([python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], check=True,
                               capture_output=True, text=True).stdout.strip()
