@@ -7,6 +7,7 @@
 #include "api/infer.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "manager/wanted.h"
 #include <unistd.h>
 
 enum { DIR_MAX = 4096, TOKEN_MAX = 1024 };
@@ -77,6 +78,11 @@ static void status_manager(struct jsonw *w, const struct manager_status *s)
     jsonw_object(w);
     jsonw_kuint(w, "budget", s->memory_budget);
     jsonw_kuint(w, "reserved", s->memory_reserved);
+    jsonw_end_object(w);
+    jsonw_key(w, "standby");
+    jsonw_object(w);
+    jsonw_kuint(w, "waiting", s->standby);
+    jsonw_kint(w, "pid", s->standby_pid);
     jsonw_end_object(w);
     jsonw_kuint(w, "models", s->models);
     jsonw_kuint(w, "ready_deployments", s->deployments_ready);
@@ -174,13 +180,82 @@ static void reply_show(struct op *o)
     reply_model(o->api, o->r, o->name);
 }
 
+/* The room for a wish's strings. */
+struct wish_texts {
+    char backend[64], dtype[64], device[64], task[64];
+};
+
+static int wish_text(struct json body, const char *key, char room[64],
+                     const char **ret, struct err *err)
+{
+    int r = body_z(body, key, room, 64, err);
+    *ret = r > 0 ? room : NULL;
+    return r < 0 ? r : 0;
+}
+
+/* Seconds as a number, or a text with a unit. */
+static int wish_keep_alive(struct json body, int64_t *ret, struct err *err)
+{
+    char text[64];
+    int64_t n;
+    struct json v = json_get(body, "keep_alive");
+    if (json_type(v) == JSON_NONE || json_type(v) == JSON_NULL)
+        return 0;
+    if (json_to_int(v, INT32_MIN, INT32_MAX, &n))
+        snprintf(text, sizeof(text), "%lld", (long long)n);
+    else if (body_z(body, "keep_alive", text, sizeof(text), err) < 0)
+        return -err->code;
+    return wanted_keep_alive(text, ret, err);
+}
+
+static int wish_priority(struct json body, int *ret, struct err *err)
+{
+    int64_t n;
+    struct json v = json_get(body, "priority");
+    if (json_type(v) == JSON_NONE || json_type(v) == JSON_NULL)
+        return 0;
+    if (!json_to_int(v, 1, WANTED_PRIORITY_MAX, &n))
+        return err_set(err, E_INVALID_REQUEST,
+                       "'priority' should be a number from 1 to %d",
+                       WANTED_PRIORITY_MAX);
+    *ret = (int)n;
+    return 0;
+}
+
+static int read_wish(struct json body, struct wish_texts *room,
+                     struct manager_wish *wish, struct err *err)
+{
+    bool pin = false;
+    *wish = (struct manager_wish){.backend = NULL};
+    int r = wish_text(body, "backend", room->backend, &wish->backend, err);
+    if (r == 0)
+        r = wish_text(body, "dtype", room->dtype, &wish->dtype, err);
+    if (r == 0)
+        r = wish_text(body, "device", room->device, &wish->device, err);
+    if (r == 0)
+        r = wish_text(body, "task", room->task, &wish->task, err);
+    if (r == 0)
+        r = wish_keep_alive(body, &wish->keep_alive_s, err);
+    if (r == 0)
+        r = wish_priority(body, &wish->priority, err);
+    if (r == 0)
+        r = body_bool(body, "pin", &pin, err);
+    wish->pin = r > 0 && pin;
+    wish->unpin = r > 0 && !pin;
+    return r < 0 ? r : 0;
+}
+
 void manage_load(const struct call *c)
 {
     struct err err;
+    struct wish_texts room;
+    struct manager_wish wish;
     struct op *o = op_new(c, reply_show);
     int r = op_name(o, c, "model", &err);
     if (r == 0)
-        r = manager_load(c->api->manager, o->name, NULL, op_done, o, &err);
+        r = read_wish(c->body, &room, &wish, &err);
+    if (r == 0)
+        r = manager_load(c->api->manager, o->name, &wish, op_done, o, &err);
     if (r < 0)
         op_fail(o, &err);
 }
@@ -318,6 +393,8 @@ static void plan_json(struct jsonw *w, const struct manager_plan *p)
     jsonw_kz(w, "commit", p->revision);
     jsonw_kbool(w, "local", p->local);
     jsonw_kbool(w, "fits", p->fits);
+    jsonw_kz(w, "backend", p->backend);
+    jsonw_kz(w, "backend_reason", p->backend_reason);
     jsonw_kuint(w, "need_bytes", p->need_bytes);
     jsonw_kuint(w, "free_bytes", p->free_bytes);
     jsonw_kuint(w, "budget_bytes", p->budget_bytes);

@@ -189,6 +189,10 @@ static uint64_t v_restarts(const struct manager_model_view *v)
 {
     return v->restarts;
 }
+static uint64_t v_loads(const struct manager_model_view *v)
+{
+    return v->loads;
+}
 static uint64_t v_memory(const struct manager_model_view *v)
 {
     uint64_t sum = 0;
@@ -210,6 +214,8 @@ static const struct model_metric model_metrics[] = {
     {"berth_model_truncations_total", "counter", "Inputs cut short.",
      v_truncated},
     {"berth_model_restarts_total", "counter", "Workers that died.", v_restarts},
+    {"berth_model_loads_total", "counter", "Times that it became ready.",
+     v_loads},
     {"berth_model_memory_bytes", "gauge", "Memory of its processes.", v_memory},
 };
 
@@ -224,6 +230,32 @@ static void model_line(void *ctx, const struct manager_model_view *v)
     buf_addf(l->out, "%s{model=\"", l->metric->name);
     put_label(l->out, v->name);
     buf_addf(l->out, "\"} %llu\n", (unsigned long long)l->metric->value(v));
+}
+
+static void unload_line(const struct model_line *l, const char *model,
+                        const char *reason, uint64_t n)
+{
+    buf_addf(l->out, "%s{model=\"", l->metric->name);
+    put_label(l->out, model);
+    buf_addf(l->out, "\",reason=\"%s\"} %llu\n", reason, (unsigned long long)n);
+}
+
+static void unload_lines(void *ctx, const struct manager_model_view *v)
+{
+    unload_line(ctx, v->name, "idle", v->unloads_idle);
+    unload_line(ctx, v->name, "requested", v->unloads_requested);
+    unload_line(ctx, v->name, "evicted", v->unloads_evicted);
+    unload_line(ctx, v->name, "crashed", v->unloads_crashed);
+}
+
+static void unloads(struct buf *out, const struct api *a)
+{
+    static const struct model_metric metric = {
+        "berth_model_unloads_total", "counter",
+        "Times that its process ended, and why.", NULL};
+    struct model_line l = {out, &metric};
+    head(out, metric.name, metric.type, metric.help);
+    manager_list(a->manager, unload_lines, &l);
 }
 
 static void models(struct buf *out, const struct api *a)
@@ -256,6 +288,9 @@ static void jobs(struct buf *out, const struct manager_status *s)
     one(out, "berth_deployments_ready", "gauge", "Models loaded.",
         s->deployments_ready);
     one(out, "berth_instances", "gauge", "Processes of models.", s->instances);
+    one(out, "berth_standby", "gauge",
+        "Interpreters that wait for a model of the Transformers backend.",
+        s->standby);
     one(out, "berth_memory_budget_bytes", "gauge", "What models may use.",
         s->memory_budget);
     one(out, "berth_memory_reserved_bytes", "gauge", "What they reserved.",
@@ -285,6 +320,7 @@ void metrics_show(const struct call *c)
         connections(&out, c->api);
     jobs(&out, &s);
     models(&out, c->api);
+    unloads(&out, c->api);
     daemon_itself(&out, c->api);
     http_reply(c->r, 200, "text/plain; version=0.0.4; charset=utf-8", &out);
 }

@@ -158,6 +158,14 @@ void boot_begin(struct manager *m)
     m->w->start(m->w->ctx, on_start, m);
 }
 
+/* It has been, and whoever asks for it has it loaded again. */
+static bool as_good_as_ready(const struct deployment *d)
+{
+    return d->state == DEPLOYMENT_READY ||
+           (d->rests && d->state != DEPLOYMENT_BACK_OFF &&
+            d->state != DEPLOYMENT_CRASH_LOOP);
+}
+
 const char *boot_waits_for(const struct manager *m)
 {
     if (m->starting)
@@ -166,7 +174,7 @@ const char *boot_waits_for(const struct manager *m)
     {
         const struct model *model = list_of(at, struct model, link);
         if (model->declared && model->declared->preload &&
-            model->deployment->state != DEPLOYMENT_READY)
+            !as_good_as_ready(model->deployment))
             return model->name;
     }
     return NULL;

@@ -2,6 +2,7 @@
 #include "manager/child.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include <assert.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -199,6 +200,17 @@ int child_open(struct manager *m, const struct child_role *role,
     arm(c, (uint64_t)role->hello_s * CORE_SECOND_NS);
     greet(c, memory);
     return 0;
+}
+
+void child_adopt(struct child *c, const struct child_role *role, void *owner,
+                 struct model *model)
+{
+    assert(!c->model && role->program == c->role->program);
+    core_enter(c->m, model);
+    core_leave(c->m, NULL);
+    c->role = role;
+    c->owner = owner;
+    c->model = model;
 }
 
 void child_kill(struct child *c)

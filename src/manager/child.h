@@ -52,6 +52,9 @@ int child_open(struct manager *m, const struct child_role *role,
                const struct world_launch *launch, void *owner,
                struct model *model, uint64_t memory, struct child **ret,
                struct err *err) MUST_CHECK;
+/* It serves another purpose from now on. It had no model before. */
+void child_adopt(struct child *c, const struct child_role *role, void *owner,
+                 struct model *model);
 /* SIGKILL. */
 void child_kill(struct child *c);
 /* signal now, SIGKILL after some time. */

@@ -33,13 +33,22 @@ struct manager {
     struct manager_config config; /* its strings are in the arena */
     struct arena arena;
     const struct manager_world *w;
-    struct list models;  /* by name */
+    struct list models;   /* by name */
+    struct list variants; /* models, too (manager/variants.h) */
+    struct list deployments;
     struct list aliases; /* by name */
     size_t n_models, n_aliases;
     struct list children; /* manager/child.h: not yet reaped */
     struct list verifies; /* models that wait for their verification */
     struct model *verifying;
     struct budget budget;
+    struct list room; /* deployments that wait for memory (manager/room.h) */
+    struct loop_timer room_timer;
+    struct list standbys; /* manager/standby.h */
+    struct loop_timer standby_timer;
+    struct backoff standby_backoff;
+    uint64_t standby_from_ns; /* not before; UINT64_MAX: no more */
+    bool standby_used;        /* the backend has served a model */
     struct events events;
     struct list jobs[CORE_JOB_BUCKETS]; /* by id */
     struct list ending;                 /* jobs whose failure is to be told */
@@ -57,6 +66,7 @@ struct manager {
 struct model {
     struct list link; /* in manager.models */
     struct manager *m;
+    bool variant;          /* manager/variants.h */
     char *name;            /* "id", or "id@revision" when it is not main */
     struct store_model is; /* id, revision, commit, origin, files as recorded */
     const struct manager_model_config *declared; /* or NULL */
@@ -82,7 +92,16 @@ struct alias {
     bool declared;       /* by the configuration: not in the store */
 };
 
+enum unload_cause {
+    UNLOAD_IDLE,
+    UNLOAD_REQUESTED,
+    UNLOAD_EVICTED,
+    UNLOAD_CRASHED,
+    UNLOAD_CAUSES
+};
+
 struct deployment {
+    struct list link; /* in manager.deployments */
     struct manager *m;
     struct model *model;
     enum deployment_state state;
@@ -94,11 +113,21 @@ struct deployment {
     struct list load_waiters, unload_waiters;
     struct cache_files files; /* while loading */
     struct inspection *inspecting;
-    bool opening;  /* files are being opened */
-    bool verified; /* in this load, once */
-    bool ending;   /* unloading, or the load is being given up */
-    bool asked;    /* to be loaded again once it is idle */
-    bool waiting;  /* for the verification of its model */
+    bool opening;          /* files are being opened */
+    bool verified;         /* in this load, once */
+    bool ending;           /* unloading, or the load is being given up */
+    bool asked;            /* to be loaded again once it is idle */
+    bool waiting;          /* for the verification of its model */
+    bool rests;            /* unloaded, but for what waits it is loaded again */
+    struct list room_link; /* in manager.room */
+    uint64_t room_ns;      /* since when it waits for memory */
+    struct standby *standby; /* what its next instance is to be; or NULL */
+    uint32_t n_jobs;         /* accepted and not over */
+    uint64_t idle_ns;        /* since when it has none */
+    uint64_t owed_id;        /* jobs up to it are what it was loaded for ... */
+    uint32_t n_owed;         /* ... and so many of them are not over */
+    struct loop_timer idle_timer;
+    uint64_t n_loads, n_unloads[UNLOAD_CAUSES];
     struct backoff backoff;
     struct loop_timer timer; /* the pause, or the end of the drain */
     struct err error;        /* why it failed, backs off, ... */

@@ -8,8 +8,11 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "manager/files.h"
+#include "manager/idle.h"
 #include "manager/instance.h"
 #include "manager/jobs.h"
+#include "manager/room.h"
+#include "manager/standby.h"
 #include "manager/verification.h"
 #include <assert.h>
 
@@ -28,7 +31,10 @@ struct deployment *deployment_new(struct model *model)
     list_init(&d->suspects);
     list_init(&d->load_waiters);
     list_init(&d->unload_waiters);
+    list_init(&d->room_link);
     line_init(&d->queue);
+    idle_init(d);
+    list_add(&d->m->deployments, &d->link);
     return d;
 }
 
@@ -38,6 +44,8 @@ void deployment_free(struct deployment *d)
         return;
     assert(deployment_quiet(d));
     core_timer_clear(d->m, &d->timer);
+    core_timer_clear(d->m, &d->idle_timer);
+    list_del(&d->link);
     free(d);
 }
 
@@ -51,7 +59,7 @@ uint64_t deployment_pause_ns(const struct deployment *d)
 
 static bool nothing_left(const struct deployment *d)
 {
-    return !d->opening && !d->waiting && !d->inspecting &&
+    return !d->opening && !d->waiting && !d->inspecting && !room_waits(d) &&
            list_empty(&d->instances);
 }
 
@@ -74,16 +82,19 @@ static void fail_unloaded(struct deployment *d)
 static void settle(struct deployment *d)
 {
     bool ends = d->ending || d->state == DEPLOYMENT_DRAINING;
+    bool again = d->asked || (d->rests && jobs_any(d));
     if (!ends || !nothing_left(d))
         return;
-    fail_unloaded(d); /* nobody is left to do them */
+    if (!d->rests)
+        fail_unloaded(d); /* nobody is left to do them */
     core_timer_clear(d->m, &d->timer);
     cache_files_fini(&d->files);
     d->ending = false;
     backoff_completed(&d->backoff);
     deployment_move(d, DEPLOYMENT_IDLE, "");
     waiters_answer(d->m, &d->unload_waiters, 0, NULL);
-    if (d->asked)
+    standby_stir(d->m);
+    if (again)
         start(d);
     core_settle(d->m);
 }
@@ -97,9 +108,13 @@ static void fail(struct deployment *d, const struct err *err)
         return;
     }
     d->error = *err;
+    d->rests = false;
+    standby_stir(d->m);
     deployment_move(d, DEPLOYMENT_FAILED, err->msg);
     waiters_answer(d->m, &d->load_waiters, -err->code, err);
     jobs_fail_all(d, err->code, err);
+    if (d->model->variant) /* there is nothing that could be asked again */
+        deployment_move(d, DEPLOYMENT_IDLE, "");
 }
 
 static uint32_t live_flights(const struct deployment *d)
@@ -118,7 +133,8 @@ static uint32_t live_flights(const struct deployment *d)
 
 void deployment_look(struct deployment *d)
 {
-    if (d->state != DEPLOYMENT_DRAINING || jobs_any(d) || live_flights(d))
+    bool waits_for_us = !d->rests && jobs_any(d);
+    if (d->state != DEPLOYMENT_DRAINING || waits_for_us || live_flights(d))
         return;
     list_each(at, &d->instances)
     {
@@ -127,8 +143,20 @@ void deployment_look(struct deployment *d)
     settle(d);
 }
 
+/* Those that fly have a deadline each; that is limit enough. */
+void deployment_rest(struct deployment *d, enum unload_cause cause,
+                     const char *reason)
+{
+    assert(d->state == DEPLOYMENT_READY);
+    d->rests = true;
+    d->n_unloads[cause]++;
+    deployment_move(d, DEPLOYMENT_DRAINING, reason);
+    deployment_look(d);
+}
+
 static void begin_drain(struct deployment *d)
 {
+    d->n_unloads[UNLOAD_REQUESTED]++;
     deployment_move(d, DEPLOYMENT_DRAINING, "");
     core_timer_set(d->m, &d->timer, core_now(d->m) + d->m->config.drain_ns);
     deployment_look(d);
@@ -153,6 +181,7 @@ static void give_up_load(struct deployment *d)
 {
     d->ending = true;
     stop_waiting(d);
+    room_leave(d);
     if (d->inspecting)
         inspection_drop(d->inspecting);
     if (d->inspecting)
@@ -165,15 +194,28 @@ static void give_up_load(struct deployment *d)
     settle(d);
 }
 
+/* What waited for it to be loaded again is not done any more. */
+static void no_rest(struct deployment *d, const struct err *why)
+{
+    jobs_fail_all(d, E_DRAINING, why);
+    core_timer_set(d->m, &d->timer, core_now(d->m) + d->m->config.drain_ns);
+    deployment_look(d);
+}
+
 void deployment_unload(struct deployment *d)
 {
     struct err err;
     err_set(&err, E_DRAINING, "%s is being unloaded", d->model->name);
-    d->asked = false;
+    bool rested = d->rests;
+    d->asked = d->rests = false;
     waiters_answer(d->m, &d->load_waiters, -E_DRAINING, &err);
     switch (d->state) {
     case DEPLOYMENT_READY:
         begin_drain(d);
+        break;
+    case DEPLOYMENT_DRAINING:
+        if (rested)
+            no_rest(d, &err);
         break;
     case DEPLOYMENT_LOADING:
         jobs_fail_all(d, E_DRAINING, &err);
@@ -238,6 +280,7 @@ static void open_breaker(struct deployment *d)
 static void pause_after(struct deployment *d, const struct err *why)
 {
     d->error = *why;
+    d->n_unloads[UNLOAD_CRASHED]++;
     uint64_t until = backoff_crashed(&d->backoff, core_now(d->m),
                                      d->m->w->random(d->m->w->ctx));
     deployment_move(d, DEPLOYMENT_BACK_OFF, why->msg);
@@ -248,26 +291,43 @@ static void pause_after(struct deployment *d, const struct err *why)
 
 /* ---- loading ---- */
 
+/* Its memory is reserved: a process for it. */
+static void open_instance(struct deployment *d)
+{
+    struct err err;
+    if (instance_open(d, &d->choice.need, &err) == 0)
+        return;
+    room_stir(d->m);
+    if (d->backoff.crashes > 0) {
+        cache_files_fini(&d->files);
+        pause_after(d, &err); /* it ran before: a process may start later */
+    } else {
+        fail(d, &err);
+    }
+}
+
+void deployment_admitted(struct deployment *d, const struct err *err)
+{
+    if (err)
+        fail(d, err);
+    else
+        open_instance(d);
+}
+
 static void admit(struct deployment *d)
 {
     struct model *model = d->model;
-    struct budget_vector *need = &d->choice.need;
     struct err err;
     int r = choice_make(d->m, &d->wanted, &model->plan, model->name, &d->choice,
                         &err);
     if (r == 0)
         log_info("manager: %s is loaded by %s", model->name, d->choice.reason);
     if (r == 0)
-        r = budget_reserve(&d->m->budget, need, model->name, &err);
-    bool reserved = r == 0;
-    if (r == 0)
-        r = instance_open(d, need, &err);
-    if (r < 0 && reserved && d->backoff.crashes > 0) {
-        cache_files_fini(&d->files);
-        pause_after(d, &err); /* it ran before: a process may start later */
-    } else if (r < 0) {
+        r = room_take(d, &err);
+    if (r > 0)
+        open_instance(d);
+    else if (r < 0)
         fail(d, &err);
-    }
 }
 
 static void on_plan(void *ctx, struct plan *plan, const struct err *err)
@@ -404,8 +464,18 @@ void deployment_ready(struct deployment *d, struct instance *i)
         return;
     }
     d->error = (struct err){0};
+    d->rests = false;
+    d->n_loads++;
+    d->idle_ns = core_now(d->m);
+    d->owed_id = d->m->last_id;
+    d->n_owed = d->n_jobs;
     deployment_move(d, DEPLOYMENT_READY, "");
     waiters_answer(d->m, &d->load_waiters, 0, NULL);
+    idle_watch(d);
+    room_stir(d->m);
+    if (i->backend == BACKEND_TRANSFORMERS)
+        standby_in_use(d->m);
+    standby_stir(d->m);
     deployment_dispatch(d);
 }
 
@@ -495,7 +565,8 @@ static bool send_one(struct deployment *d, struct instance *i)
 
 void deployment_dispatch(struct deployment *d)
 {
-    if (d->state != DEPLOYMENT_READY && d->state != DEPLOYMENT_DRAINING)
+    bool drains = d->state == DEPLOYMENT_DRAINING && !d->rests;
+    if (d->state != DEPLOYMENT_READY && !drains)
         return;
     list_each(at, &d->instances)
     {

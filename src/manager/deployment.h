@@ -21,6 +21,12 @@ void deployment_ask(struct deployment *d);
 /* Lets accepted jobs finish, at most drain_ns, and ends its instances. Whoever
  * waits in unload_waiters hears when nothing is left. */
 void deployment_unload(struct deployment *d);
+/* A ready one: what flies finishes, its instances end; what waits, and what
+ * comes from now on, waits until it has been loaded again. */
+void deployment_rest(struct deployment *d, enum unload_cause cause,
+                     const char *reason);
+/* Its memory is reserved (err NULL), or can not be had. */
+void deployment_admitted(struct deployment *d, const struct err *err);
 bool deployment_quiet(const struct deployment *d); /* idle, nothing left */
 /* Sends what may be sent. */
 void deployment_dispatch(struct deployment *d);

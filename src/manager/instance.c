@@ -6,6 +6,8 @@
 #include "manager/deployment.h"
 #include "manager/files.h"
 #include "manager/jobs.h"
+#include "manager/room.h"
+#include "manager/standby.h"
 #include <assert.h>
 #include <signal.h>
 
@@ -193,8 +195,10 @@ bool instance_has_task(const struct instance *i, const char *task)
 static int hear_status(struct instance *i, const struct frame *f)
 {
     const struct wire_node *sandbox = wire_get(f->body, "sandbox");
-    if (sandbox && !i->sandbox)
-        i->sandbox = wire_dup(sandbox);
+    if (!sandbox)
+        return 0;
+    free(i->sandbox); /* it narrows, once it knows its model */
+    i->sandbox = wire_dup(sandbox);
     return 0;
 }
 
@@ -567,6 +571,8 @@ static void gone(struct child *c, const struct world_exit *how)
     bool died = !i->expected,
          refused = c->error.code && why.code != E_WORKER_CRASHED;
     budget_return(&i->m->budget, &i->reserved);
+    room_stir(i->m);
+    standby_stir(i->m);
     move(i, INSTANCE_GONE, died ? why.msg : "");
     if (died) {
         i->m->n_deaths++;
@@ -587,8 +593,25 @@ static const struct child_role transformers = {
     on_frame,           gone,
 };
 
+/* One that has waited is as good as greeted, or is about to be. */
+static int open_standby(struct instance *i, struct standby *s)
+{
+    struct err err;
+    i->child = standby_adopt(s, &transformers, i, i->d->model, &i->sandbox);
+    i->id = i->child->id;
+    if (i->child->greeted && greeted(i->child, &err) < 0) {
+        i->child->broke = err;
+        child_kill(i->child);
+    }
+    return 0;
+}
+
 static int open_transformers(struct instance *i, struct err *err)
 {
+    struct standby *s = i->d->standby;
+    i->d->standby = NULL;
+    if (s)
+        return open_standby(i, s);
     const struct manager_world *w = i->m->w;
     const struct store_model *is = &i->d->model->is;
     const struct world_place place = {is->id, is->commit, is->dir};

@@ -6,6 +6,7 @@
 #include "manager/jobs.h"
 #include "base/mem.h"
 #include "manager/deployment.h"
+#include "manager/idle.h"
 #include "manager/instance.h"
 #include "manager/registry.h"
 #include <assert.h>
@@ -47,6 +48,7 @@ static void job_free(struct job *j)
 {
     struct manager *m = j->d->m;
     core_timer_clear(m, &j->timer);
+    idle_job_ends(j->d, j->id);
     core_leave(m, j->d->model);
     list_del(&j->by_id);
     list_del(&j->link);
@@ -100,7 +102,7 @@ void job_crashed(struct job *j, const char *reason)
     struct err err;
     j->crashes++;
     if (j->began || j->crashes >= CRASHES_MAX || d->ending ||
-        d->state == DEPLOYMENT_DRAINING) {
+        (d->state == DEPLOYMENT_DRAINING && !d->rests)) {
         err_set(&err, E_WORKER_CRASHED, "%s: %s%s", d->model->name, reason,
                 j->began ? "; the stream ended before its answer did" : "");
         job_fail(j, E_WORKER_CRASHED, &err);
@@ -299,7 +301,7 @@ static int check_state(struct deployment *d, const struct manager_job *job,
         return r;
     if (d->model->state == MODEL_FAILED && d->model->error.code)
         return err_set(err, d->model->error.code, "%s", d->model->error.msg);
-    if (d->ending || d->state == DEPLOYMENT_DRAINING)
+    if (d->ending || (d->state == DEPLOYMENT_DRAINING && !d->rests))
         return err_set(err, E_DRAINING, "%s is being unloaded", name);
     if (d->state == DEPLOYMENT_CRASH_LOOP)
         return err_set(err, E_CRASH_LOOP,
@@ -339,6 +341,7 @@ static void accept(struct deployment *d, struct job *j)
     j->id = ++m->last_id;
     list_add(&m->jobs[j->id % CORE_JOB_BUCKETS], &j->by_id);
     core_enter(m, d->model);
+    idle_job_begins(d);
     core_timer_set(m, &j->timer, j->deadline_ns);
     line_push(&d->queue, j);
     deployment_want(d);

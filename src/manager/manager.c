@@ -13,6 +13,8 @@
 #include "manager/pulls.h"
 #include "manager/registry.h"
 #include "manager/removal.h"
+#include "manager/room.h"
+#include "manager/standby.h"
 #include "manager/verification.h"
 #include <assert.h>
 
@@ -132,6 +134,8 @@ void deployment_move(struct deployment *d, enum deployment_state to,
 {
     publish(d->model, STATE_DEPLOYMENT, (int)d->state, (int)to, reason);
     d->state = to;
+    if (to == DEPLOYMENT_IDLE && d->model->variant)
+        core_timer_set(d->m, &d->m->sweep, core_now(d->m));
 }
 
 void core_enter(struct manager *m, struct model *model)
@@ -148,7 +152,8 @@ void core_leave(struct manager *m, struct model *model)
     if (model) {
         assert(model->busy > 0);
         model->busy--;
-        if (model->busy == 0 && model->state == MODEL_ABSENT)
+        if (model->busy == 0 &&
+            (model->state == MODEL_ABSENT || model->variant))
             core_timer_set(m, &m->sweep, core_now(m));
     }
     if (m->draining)
@@ -159,9 +164,9 @@ void core_leave(struct manager *m, struct model *model)
 
 static bool all_quiet(const struct manager *m)
 {
-    list_each(at, (struct list *)&m->models)
+    list_each(at, (struct list *)&m->deployments)
     {
-        if (!deployment_quiet(list_of(at, struct model, link)->deployment))
+        if (!deployment_quiet(list_of(at, struct deployment, link)))
             return false;
     }
     return m->pending == 0 && list_empty(&m->children) &&
@@ -204,8 +209,12 @@ void manager_drain(struct manager *m, manager_done_fn *done, void *ctx)
         struct model *model = list_of(at, struct model, link);
         if (model->pull)
             pull_cancel(model->pull);
-        deployment_unload(model->deployment);
     }
+    list_each(at, &m->deployments)
+    {
+        deployment_unload(list_of(at, struct deployment, link));
+    }
+    standby_stop(m);
     verification_stop(m);
     core_timer_set(m, &m->drain_timer,
                    core_now(m) + m->config.drain_ns +
@@ -302,7 +311,11 @@ int manager_new(struct manager **ret, const struct manager_config *config,
     copy_config(m, config);
     m->budget.all.bytes[BUDGET_HOST] = config->memory_bytes;
     list_init(&m->models);
+    list_init(&m->deployments);
+    list_init(&m->variants);
     list_init(&m->aliases);
+    room_init(m);
+    standby_init(m);
     list_init(&m->children);
     list_init(&m->verifies);
     list_init(&m->ending);
@@ -327,6 +340,10 @@ void manager_free(struct manager *m)
     core_timer_clear(m, &m->later);
     core_timer_clear(m, &m->sweep);
     core_timer_clear(m, &m->drain_timer);
+    core_timer_clear(m, &m->room_timer);
+    core_timer_clear(m, &m->standby_timer);
+    while (!list_empty(&m->variants))
+        model_free(list_of(m->variants.next, struct model, link));
     while (!list_empty(&m->models))
         model_free(list_of(m->models.next, struct model, link));
     while (!list_empty(&m->aliases))

@@ -99,7 +99,8 @@ struct manager_plan {
     bool local;                  /* its files are here */
     bool fits;                   /* in what is free of the budget now */
     uint64_t need_bytes, free_bytes, budget_bytes;
-    uint64_t download_bytes;       /* of a model that is not here */
+    const char *backend, *backend_reason; /* as in manager_model_view */
+    uint64_t download_bytes;              /* of a model that is not here */
     const struct wire_node *frame; /* the PLAN frame's body (ipc/frame.h) */
 };
 typedef void manager_plan_fn(void *ctx, const struct manager_plan *plan,
@@ -245,6 +246,8 @@ struct manager_model_view {
     int64_t keep_alive_s;       /* -1: never unloaded for being idle */
     int priority;
     uint64_t idle_ns; /* since its last job; 0 while it has any */
+    uint64_t loads, unloads_idle, unloads_requested, unloads_evicted,
+        unloads_crashed;
     uint32_t queued_jobs, running_jobs, restarts;
     uint64_t done_jobs, failed_jobs, truncated_items, tokens, generated;
     uint64_t retry_after_ms; /* while in back_off or crash_loop */
@@ -265,6 +268,8 @@ const char *manager_only_model(const struct manager *m);
 
 struct manager_status {
     uint64_t memory_budget, memory_reserved;
+    uint32_t standby; /* interpreters that wait */
+    int standby_pid;  /* of the first; 0: none */
     uint32_t models, deployments_ready, instances, jobs_queued, jobs_running;
     uint64_t jobs_done, jobs_failed, jobs_retried, worker_deaths, truncations;
     bool starting; /* what the store and the cache hold is being read: until

@@ -39,13 +39,24 @@ static void on_plan(void *ctx, struct plan *plan, const struct err *err)
         return;
     }
     const struct budget *b = &a->m->budget;
-    uint64_t left = budget_free(b, BUDGET_HOST);
+    uint64_t left = budget_free(b, BUDGET_HOST), need = plan->need_bytes;
+    struct wanted want;
+    struct choice choice;
+    struct err none;
+    wanted_init(&want, &a->m->config, a->model ? a->model->declared : NULL);
+    if (a->model)
+        want = a->model->deployment->wanted;
+    int r = choice_make(a->m, &want, plan, a->name.id, &choice, &none);
+    if (r == 0)
+        need = choice.need.bytes[BUDGET_HOST];
     struct manager_plan answer = {
         .name = a->name.id,
         .revision = a->commit,
         .local = a->model,
-        .fits = plan->need_bytes <= left,
-        .need_bytes = plan->need_bytes,
+        .fits = r < 0 ? need <= left : budget_fits(b, &choice.need),
+        .need_bytes = need,
+        .backend = r < 0 ? "" : backend_name(choice.backend),
+        .backend_reason = choice.reason,
         .free_bytes = left,
         .budget_bytes = b->all.bytes[BUDGET_HOST],
         .download_bytes = a->download_bytes,

@@ -33,6 +33,14 @@ void plan_fini(struct plan *p)
     *p = (struct plan){0};
 }
 
+void plan_copy(struct plan *to, const struct plan *from)
+{
+    *to = *from;
+    to->body = wire_dup(from->body);
+    if (!to->body) /* not known: asked for again */
+        *to = (struct plan){0};
+}
+
 bool plan_has_task(const struct plan *p, const char *task)
 {
     for (size_t i = 0; i < p->n_tasks; i++)

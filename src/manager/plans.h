@@ -18,6 +18,7 @@ struct plan {
     uint64_t parameters, tensor_bytes; /* tensor_bytes: in the files */
 };
 void plan_fini(struct plan *p);
+void plan_copy(struct plan *to, const struct plan *from);
 bool plan_has_task(const struct plan *p, const char *task);
 /* E_UNSUPPORTED_ARCHITECTURE with the inspector's sentences, or 0. */
 int plan_supported(const struct plan *p, const char *name,

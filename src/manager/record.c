@@ -36,7 +36,8 @@ static void store(struct recording *r)
 {
     struct manager *m = r->model->m;
     enum model_state state = r->model->state;
-    if (state == MODEL_REGISTERED || state == MODEL_VERIFYING)
+    bool here = state == MODEL_REGISTERED || state == MODEL_VERIFYING;
+    if (here && !r->model->variant)
         m->w->put_model(m->w->ctx, &r->model->is, on_stored, r);
     else
         end(r);

@@ -2,6 +2,7 @@
 #include "manager/registry.h"
 #include "base/mem.h"
 #include "manager/deployment.h"
+#include "manager/variants.h"
 #include "manager/verification.h"
 #include <stdio.h>
 
@@ -74,14 +75,18 @@ static struct model *find_plain(const struct manager *m, const char *name)
 
 struct model *registry_find(const struct manager *m, const char *name)
 {
+    if (variant_named(name))
+        return variant_find(m, name);
     struct model *model = find_plain(m, name);
     const struct alias *a = model ? NULL : alias_find(m, name);
     return a ? find_plain(m, a->target) : model;
 }
 
-int registry_get(const struct manager *m, const char *name, struct model **ret,
+int registry_get(struct manager *m, const char *name, struct model **ret,
                  struct err *err)
 {
+    if (variant_named(name))
+        return variant_get(m, name, ret, err);
     struct model *model = registry_find(m, name);
     if (!model && m->starting)
         return err_set(err, E_LOADING, "the daemon is starting");
@@ -172,7 +177,7 @@ void model_free(struct model *model)
 {
     list_del(&model->link);
     list_del(&model->verify_link);
-    model->m->n_models--;
+    model->m->n_models -= !model->variant;
     deployment_free(model->deployment);
     plan_fini(&model->plan);
     log_ring_fini(&model->log);
@@ -197,8 +202,9 @@ int registry_make(struct manager *m, const char *id, const char *revision,
 
 static bool unneeded(const struct model *model)
 {
-    return model->state == MODEL_ABSENT && model->busy == 0 &&
-           !model->declared && deployment_quiet(model->deployment) &&
+    return (model->state == MODEL_ABSENT || model->variant) &&
+           model->busy == 0 && !model->declared &&
+           deployment_quiet(model->deployment) &&
            list_empty(&model->verify_waiters) &&
            list_empty(&model->remove_waiters) &&
            list_empty(&model->deployment->load_waiters) &&
@@ -208,6 +214,11 @@ static bool unneeded(const struct model *model)
 void registry_sweep(struct manager *m)
 {
     list_each(at, &m->models)
+    {
+        if (unneeded(model_at(at)))
+            model_free(model_at(at));
+    }
+    list_each(at, &m->variants)
     {
         if (unneeded(model_at(at)))
             model_free(model_at(at));

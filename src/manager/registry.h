@@ -10,8 +10,8 @@
 /* NULL: not known, or absent (which is as good). */
 struct model *registry_find(const struct manager *m, const char *name);
 /* The same, or -E_MODEL_NOT_FOUND with how to get it, or -E_LOADING while the
- * daemon is starting. */
-int registry_get(const struct manager *m, const char *name, struct model **ret,
+ * daemon is starting. A variant (manager/variants.h) is made. */
+int registry_get(struct manager *m, const char *name, struct model **ret,
                  struct err *err) MUST_CHECK;
 /* Are its files here, to be loaded? */
 int model_usable(const struct model *model, struct err *err) MUST_CHECK;

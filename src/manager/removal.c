@@ -9,6 +9,7 @@
 #include "manager/deployment.h"
 #include "manager/fetcher.h"
 #include "manager/registry.h"
+#include "manager/variants.h"
 
 static void end(struct model *model, const struct err *err)
 {
@@ -111,6 +112,7 @@ void removal_begin(struct model *model)
 {
     core_enter(model->m, model);
     model_move(model, MODEL_REMOVING, "");
+    variants_unload(model);
     waiter_add(&model->deployment->unload_waiters, on_unloaded, model);
     deployment_unload(model->deployment);
 }

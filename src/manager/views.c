@@ -4,6 +4,9 @@
 #include "manager/deployment.h"
 #include "manager/instance.h"
 #include "manager/registry.h"
+#include "manager/room.h"
+#include "manager/standby.h"
+#include "manager/variants.h"
 
 /* What a view points at while its callback runs. */
 struct frame_of_view {
@@ -100,6 +103,8 @@ static const char *reason(const struct model *model)
     const struct deployment *d = model->deployment;
     if (model->state == MODEL_FAILED)
         return model->error.msg;
+    if (room_waits(d))
+        return "waiting for memory";
     return d->state == DEPLOYMENT_FAILED || d->state == DEPLOYMENT_BACK_OFF ||
                    d->state == DEPLOYMENT_CRASH_LOOP
                ? d->error.msg
@@ -125,6 +130,12 @@ static void see(const struct model *model, manager_view_fn *fn, void *ctx)
         .pin = d->wanted.pin,
         .keep_alive_s = d->wanted.keep_alive_s,
         .priority = d->wanted.priority,
+        .idle_ns = d->n_jobs ? 0 : core_now(model->m) - d->idle_ns,
+        .loads = d->n_loads,
+        .unloads_idle = d->n_unloads[UNLOAD_IDLE],
+        .unloads_requested = d->n_unloads[UNLOAD_REQUESTED],
+        .unloads_evicted = d->n_unloads[UNLOAD_EVICTED],
+        .unloads_crashed = d->n_unloads[UNLOAD_CRASHED],
         .queued_jobs = d->queue.n + (uint32_t)list_count(&d->suspects),
         .restarts = d->restarts,
         .done_jobs = d->n_done,
@@ -150,6 +161,17 @@ static bool listed(const struct model *model)
     return model->state != MODEL_ABSENT || model->declared;
 }
 
+static void list_variants(const struct model *model, manager_view_fn *fn,
+                          void *ctx)
+{
+    list_each(at, &model->m->variants)
+    {
+        const struct model *v = list_of(at, struct model, link);
+        if (variant_of(v, model) && v->deployment->state != DEPLOYMENT_IDLE)
+            see(v, fn, ctx);
+    }
+}
+
 void manager_list(struct manager *m, manager_view_fn *fn, void *ctx)
 {
     list_each(at, &m->models)
@@ -157,6 +179,7 @@ void manager_list(struct manager *m, manager_view_fn *fn, void *ctx)
         const struct model *model = list_of(at, struct model, link);
         if (listed(model))
             see(model, fn, ctx);
+        list_variants(model, fn, ctx);
     }
 }
 
@@ -170,12 +193,15 @@ int manager_show(struct manager *m, const char *name, manager_view_fn *fn,
     return r;
 }
 
-/* Does path begin with name, at a '/' or at its end? */
+/* Does path begin with name, or a variant of it, at a '/' or at its end? */
 static size_t begins(struct str path, const char *name)
 {
     size_t n = strlen(name);
-    bool whole = str_starts(path, name) && (path.n == n || path.p[n] == '/');
-    return whole ? n : 0;
+    if (!str_starts(path, name))
+        return 0;
+    size_t suffix = variant_suffix(str_n(path.p + n, path.n - n));
+    bool whole = path.n == n || path.p[n] == '/';
+    return whole ? n : suffix ? n + suffix : 0;
 }
 
 size_t manager_match(const struct manager *m, struct str path)
@@ -225,11 +251,15 @@ void manager_status(const struct manager *m, struct manager_status *ret)
         .waiting_for = boot_waits_for(m),
     };
     ret->preloads_ready = !ret->waiting_for;
+    ret->standby = standby_count(m, &ret->standby_pid);
     list_each(at, (struct list *)&m->models)
     {
         const struct model *model = list_of(at, struct model, link);
-        const struct deployment *d = model->deployment;
         ret->models += listed(model);
+    }
+    list_each(at, (struct list *)&m->deployments)
+    {
+        const struct deployment *d = list_of(at, struct deployment, link);
         ret->deployments_ready += d->state == DEPLOYMENT_READY;
         ret->jobs_queued += d->queue.n + (uint32_t)list_count(&d->suspects);
         list_each(i, (struct list *)&d->instances)

@@ -5,8 +5,10 @@
 #include "manager/deployment.h"
 #include "manager/fetcher.h"
 #include "manager/files.h"
+#include "manager/idle.h"
 #include "manager/registry.h"
 #include "manager/removal.h"
+#include "manager/room.h"
 #include "manager/verification.h"
 
 static int check_open(const struct manager *m, struct err *err)
@@ -18,17 +20,37 @@ static int check_open(const struct manager *m, struct err *err)
     return 0;
 }
 
+static int take_wish(struct deployment *d, const struct manager_wish *wish,
+                     struct err *err)
+{
+    bool loaded = d->state == DEPLOYMENT_LOADING ||
+                  d->state == DEPLOYMENT_READY ||
+                  d->state == DEPLOYMENT_DRAINING;
+    const char *name = d->model->name;
+    if (d->model->variant && wish->backend)
+        return err_set(err, E_INVALID_REQUEST,
+                       "the name %s says which backend already", name);
+    int r = wanted_wish(&d->wanted, wish, d->model->declared,
+                        loaded ? name : NULL, err);
+    if (r < 0)
+        return r;
+    idle_watch(d);
+    room_stir(d->m);
+    return 0;
+}
+
 int manager_load(struct manager *m, const char *name,
                  const struct manager_wish *wish, manager_done_fn *done,
                  void *ctx, struct err *err)
 {
-    (void)wish;
     struct model *model;
     int r = check_open(m, err);
     if (r == 0)
         r = registry_get(m, name, &model, err);
     if (r == 0)
         r = model_usable(model, err);
+    if (r == 0 && wish)
+        r = take_wish(model->deployment, wish, err);
     if (r < 0)
         return r;
     struct deployment *d = model->deployment;
@@ -53,8 +75,21 @@ int manager_unload(struct manager *m, const char *name, manager_done_fn *done,
     return 0;
 }
 
+static int no_variant(const struct model *model, struct err *err)
+{
+    if (!model->variant)
+        return 0;
+    return err_set(err, E_INVALID_REQUEST,
+                   "%s is a way to serve a model, not a model of its own: "
+                   "leave out what begins with \"#\"",
+                   model->name);
+}
+
 static int may_remove(const struct model *model, bool all, struct err *err)
 {
+    int r = no_variant(model, err);
+    if (r < 0)
+        return r;
     if (model->declared)
         return err_set(err, E_CONFLICT,
                        "%s is declared in the configuration: take it out "
@@ -205,6 +240,8 @@ static int set_alias(struct manager *m, const char *alias, const char *target,
                     "the alias %s is declared in the configuration", alias);
     if (r == 0)
         r = registry_get(m, target, &model, err);
+    if (r == 0)
+        r = no_variant(model, err);
     if (r == 0)
         r = alias_set(m, alias, model->name, false, err);
     if (r == 0)

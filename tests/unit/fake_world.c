@@ -361,6 +361,21 @@ static void put_unsupported(struct fake *f, struct wire_map *m)
     wire_map_close(&u);
 }
 
+static bool was_told(const struct world_child *c, const char *model)
+{
+    const struct fake_sent *load = fake_got(c, FRAME_LOAD, 0);
+    return load && str_is(wire_text(load->body, "model"), model);
+}
+
+static uint64_t weights_for(const struct world_child *c)
+{
+    const struct fake *f = c->f;
+    for (int i = 0; i < f->n_sized; i++)
+        if (was_told(c, f->sized[i].id))
+            return f->sized[i].weights;
+    return f->weights;
+}
+
 static void say_plan(struct world_child *c)
 {
     struct wire_map m = fake_begin(c, FRAME_PLAN, 0);
@@ -375,7 +390,7 @@ static void say_plan(struct world_child *c)
     wire_put_uint(m.out, c->f->tensor_bytes);
     wire_kuint(&m, "context", 512);
     put_unsupported(c->f, &m);
-    wire_kuint(&m, "weights", c->f->weights);
+    wire_kuint(&m, "weights", weights_for(c));
     wire_key(&m, "runtime");
     wire_put_array(m.out, 1);
     wire_put_array(m.out, 2);
@@ -511,6 +526,19 @@ const struct fake_sent *fake_got(const struct world_child *c,
     return NULL;
 }
 
+void fake_forget_pings(struct world_child *c)
+{
+    int kept = 0;
+    assert(c->n_seen == c->n_sent);
+    for (int i = 0; i < c->n_sent; i++) {
+        if (c->sent[i].type == FRAME_PING)
+            free(c->sent[i].body);
+        else
+            c->sent[kept++] = c->sent[i];
+    }
+    c->n_sent = c->n_seen = kept;
+}
+
 int fake_count(const struct world_child *c, enum frame_type type)
 {
     int n = 0;
@@ -600,6 +628,16 @@ struct world_child *fake_last(struct fake *f, enum world_program program)
 {
     for (int i = f->n_children - 1; i >= 0; i--)
         if (f->children[i]->program == program && f->children[i]->alive)
+            return f->children[i];
+    return NULL;
+}
+
+struct world_child *fake_serving(struct fake *f, const char *model)
+{
+    for (int i = f->n_children - 1; i >= 0; i--)
+        if (f->children[i]->alive &&
+            f->children[i]->program != WORLD_INSPECTOR &&
+            was_told(f->children[i], model))
             return f->children[i];
     return NULL;
 }

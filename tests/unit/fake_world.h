@@ -68,7 +68,12 @@ struct fake {
     char log[8192]; /* what was asked of the store: "put ID REV;" ... */
     bool deaf_inspectors, deaf_workers, deaf_fetchers;
     bool refuses_spawn, store_fails;
-    uint64_t weights; /* of every PLAN */
+    uint64_t weights; /* of every PLAN, but of these: */
+    struct {
+        const char *id;
+        uint64_t weights;
+    } sized[FAKE_MODELS_MAX];
+    int n_sized;
     uint64_t parameters, tensor_bytes;
     const char *unsupported; /* of every PLAN; NULL = nothing */
     const char *fetch_error; /* code that fetchers answer; NULL = DONE */
@@ -86,6 +91,8 @@ void fake_turn(struct fake *f, uint64_t ms);
 
 /* The last one spawned that lives; NULL: none. */
 struct world_child *fake_last(struct fake *f, enum world_program program);
+/* The last one that lives and was sent a LOAD of the model. */
+struct world_child *fake_serving(struct fake *f, const char *model);
 int fake_alive(const struct fake *f, enum world_program program);
 int fake_spawned(const struct fake *f, enum world_program program);
 void fake_exit(struct world_child *c, int code, int signal);
@@ -107,6 +114,8 @@ const struct fake_sent *fake_got(const struct world_child *c,
                                  enum frame_type type, int nth);
 /* What it was sent so far: there is room for FAKE_SENT_MAX frames. */
 void fake_forget(struct world_child *c);
+/* Makes room for more frames: PINGs that it has seen. */
+void fake_forget_pings(struct world_child *c);
 int fake_count(const struct world_child *c, enum frame_type type);
 
 #endif

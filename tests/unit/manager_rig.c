@@ -173,6 +173,18 @@ struct world_child *rig_load(struct rig *r)
     return fake_last(r->f, WORLD_WORKER);
 }
 
+struct outcome *rig_ask(struct rig *r, const char *name,
+                        const struct manager_wish *wish)
+{
+    struct outcome *o = &r->asked[r->n_asked++];
+    assert_true(r->n_asked < (int)ARRAY_LEN(r->asked));
+    o->code = manager_load(r->m, name, wish, rig_outcome, o, &r->err);
+    if (o->code < 0)
+        o->err = r->err;
+    fake_settle(r->f);
+    return o;
+}
+
 struct states {
     const char *model, *deployment;
 };
@@ -182,12 +194,24 @@ static void see(void *ctx, const struct manager_model_view *v)
     *(struct states *)ctx = (struct states){v->model_state, v->state};
 }
 
-const char *rig_state(struct rig *r)
+const char *rig_state_of(struct rig *r, const char *name)
 {
     struct states s = {0};
-    if (manager_show(r->m, RIG_MODEL, see, &s, &r->err) < 0)
+    if (manager_show(r->m, name, see, &s, &r->err) < 0)
         return "unknown";
     return s.deployment;
+}
+
+const char *rig_state(struct rig *r)
+{
+    return rig_state_of(r, RIG_MODEL);
+}
+
+uint64_t rig_reserved(struct rig *r)
+{
+    struct manager_status s;
+    manager_status(r->m, &s);
+    return s.memory_reserved;
 }
 
 const char *rig_model_state(struct rig *r)

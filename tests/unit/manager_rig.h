@@ -10,18 +10,20 @@
 
 enum { RIG_QUEUE_JOBS = 4, RIG_QUEUE_BYTES = 1000, RIG_MEMORY = 100 << 20 };
 
-struct rig {
-    struct fake *f;
-    struct manager *m;
-    struct manager_config config;
-    struct err err;
-};
-
 /* What an operation answered. */
 struct outcome {
     int n, code;
     struct err err;
 };
+struct rig {
+    struct fake *f;
+    struct manager *m;
+    struct manager_config config;
+    struct err err;
+    struct outcome asked[32]; /* of rig_ask() */
+    int n_asked;
+};
+
 void rig_outcome(void *ctx, int code, const struct err *err);
 
 /* What a job was answered. */
@@ -57,8 +59,13 @@ int rig_try(struct rig *r, struct asked *a, const struct manager_job *like,
             size_t n, size_t text_bytes);
 /* Loads RIG_MODEL, asserts that it went well; the worker. */
 struct world_child *rig_load(struct rig *r);
+/* Asks for another one to be loaded and settles; how that ended, if it did. */
+struct outcome *rig_ask(struct rig *r, const char *name,
+                        const struct manager_wish *wish);
 /* The state of RIG_MODEL's deployment or of the model. */
 const char *rig_state(struct rig *r);
 const char *rig_model_state(struct rig *r);
+const char *rig_state_of(struct rig *r, const char *name);
+uint64_t rig_reserved(struct rig *r);
 
 #endif

@@ -213,8 +213,12 @@ static void what_does_not_fit_is_refused_with_the_numbers(void **state)
     struct outcome o = {0}, again = {0}, unloaded = {0};
     struct asked a = {0};
     struct manager_job like = {.priority = 5, .model = OTHER};
+    const struct manager_wish pin = {.pin = true};
+    struct outcome pinned = {0};
     r->f->weights = 60 << 20;
-    rig_load(r);
+    assert_int_equal(
+        manager_load(r->m, RIG_MODEL, &pin, rig_outcome, &pinned, &r->err), 0);
+    fake_settle(r->f);
     assert_int_equal(manager_load(r->m, OTHER, NULL, rig_outcome, &o, &r->err),
                      0);
     assert_int_equal(rig_try(r, &a, &like, 1, 10), 0);

@@ -234,6 +234,150 @@ static void it_may_be_silent_for_longer(void **state)
     rig_end(r);
 }
 
+/* ---- variants ---- */
+
+#define BY_NATIVE       RIG_MODEL "#native"
+#define BY_TRANSFORMERS RIG_MODEL "#transformers"
+
+struct names {
+    char list[1024];
+};
+
+static void add_name(void *ctx, const struct manager_model_view *v)
+{
+    struct names *s = ctx;
+    size_t n = strlen(s->list);
+    snprintf(s->list + n, sizeof(s->list) - n, "%s ", v->name);
+}
+
+static const char *listed(struct rig *r, struct names *s)
+{
+    s->list[0] = 0;
+    manager_list(r->m, add_name, s);
+    return s->list;
+}
+
+static void submit_to(struct rig *r, struct asked *a, const char *name)
+{
+    struct manager_job like = {.priority = 5, .model = name};
+    assert_int_equal(rig_try(r, a, &like, 1, 10), 0);
+    fake_settle(r->f);
+}
+
+static void unloaded(struct rig *r, const char *name)
+{
+    struct outcome o = {0};
+    assert_int_equal(manager_unload(r->m, name, rig_outcome, &o, &r->err), 0);
+    fake_turn(r->f, 20);
+    assert_int_equal(o.n, 1);
+    assert_int_equal(o.code, 0);
+}
+
+static void one_model_by_both_beside_what_is_deployed(void **state)
+{
+    (void)state;
+    struct rig *r = begin(NULL);
+    struct asked a = {0}, b = {0}, c = {0};
+    struct names s;
+    r->f->backend = TF;
+    rig_start(r);
+    struct world_child *deployed = rig_load(r);
+    const char *stored = strstr(r->f->log, "put ");
+    assert_non_null(stored);
+    submit_to(r, &a, BY_NATIVE);
+    struct world_child *native = fake_last(r->f, WORLD_WORKER);
+    assert_ptr_not_equal(native, deployed);
+    assert_int_equal(rig_ask(r, BY_TRANSFORMERS, NULL)->code, 0);
+    struct world_child *python = fake_last(r->f, WORLD_TRANSFORMERS);
+    submit_to(r, &b, BY_TRANSFORMERS);
+    submit_to(r, &c, RIG_MODEL);
+    assert_true(fake_answer(native, a.id));
+    assert_true(fake_answer(python, b.id));
+    assert_true(fake_answer(deployed, c.id));
+    assert_int_equal(a.done + b.done + c.done, 3);
+    assert_string_equal(listed(r, &s),
+                        RIG_MODEL " " BY_NATIVE " " BY_TRANSFORMERS " ");
+    assert_int_equal(manager_match(r->m, str_of(BY_NATIVE "/pipeline/x")),
+                     strlen(BY_NATIVE));
+    assert_int_equal(fake_spawned(r->f, WORLD_INSPECTOR), 1);
+    unloaded(r, BY_NATIVE);
+    unloaded(r, BY_TRANSFORMERS);
+    assert_string_equal(listed(r, &s), RIG_MODEL " ");
+    assert_string_equal(rig_state(r), "ready");
+    assert_null(strstr(stored + 1, "put "));
+    rig_end(r);
+}
+
+static void a_variant_that_is_not_used_goes(void **state)
+{
+    (void)state;
+    struct rig *r = begin(NULL);
+    struct names s;
+    rig_start(r);
+    assert_int_equal(rig_ask(r, BY_NATIVE, NULL)->code, 0);
+    assert_string_equal(listed(r, &s), RIG_MODEL " " BY_NATIVE " ");
+    for (int i = 0; i < 62; i++) {
+        fake_pong(fake_last(r->f, WORLD_WORKER), (uint64_t)i);
+        fake_turn(r->f, 1000);
+        if (!fake_last(r->f, WORLD_WORKER))
+            break;
+    }
+    assert_int_equal(fake_alive(r->f, WORLD_WORKER), 0);
+    assert_string_equal(listed(r, &s), RIG_MODEL " ");
+    rig_end(r);
+}
+
+static void what_a_variant_is_not(void **state)
+{
+    (void)state;
+    struct rig *r = begin(NULL);
+    struct outcome o = {0};
+    struct asked a = {0};
+    struct manager_pull pull = {BY_NATIVE, NULL};
+    struct manager_job like = {.priority = 5, .model = RIG_MODEL "#onnx"};
+    const struct manager_wish wish = {.backend = "native"};
+    uint64_t id;
+    struct names s;
+    rig_start(r);
+    assert_int_equal(rig_try(r, &a, &like, 1, 10), -E_INVALID_REQUEST);
+    like.model = "org/none#native";
+    assert_int_equal(rig_try(r, &a, &like, 1, 10), -E_MODEL_NOT_FOUND);
+    assert_int_equal(
+        manager_remove(r->m, BY_NATIVE, true, rig_outcome, &o, &r->err),
+        -E_INVALID_REQUEST);
+    assert_int_equal(
+        manager_alias(r->m, "mini", BY_NATIVE, rig_outcome, &o, &r->err),
+        -E_INVALID_REQUEST);
+    assert_int_equal(manager_pull(r->m, &pull, rig_outcome, &o, &id, &r->err),
+                     -E_INVALID_REQUEST);
+    assert_int_equal(
+        manager_add(r->m, BY_NATIVE, "/srv/x", rig_outcome, &o, &r->err),
+        -E_INVALID_REQUEST);
+    assert_int_equal(
+        manager_load(r->m, BY_NATIVE, &wish, rig_outcome, &o, &r->err),
+        -E_INVALID_REQUEST);
+    struct outcome *missing = rig_ask(r, BY_TRANSFORMERS, NULL);
+    assert_int_equal(missing->code, -E_UNSUPPORTED_ARCHITECTURE);
+    fake_turn(r->f, 20);
+    assert_string_equal(listed(r, &s), RIG_MODEL " ");
+    rig_end(r);
+}
+
+static void a_model_that_goes_takes_its_variants_along(void **state)
+{
+    (void)state;
+    struct rig *r = begin(NULL);
+    struct outcome o = {0};
+    rig_start(r);
+    assert_int_equal(rig_ask(r, BY_NATIVE, NULL)->code, 0);
+    assert_int_equal(
+        manager_remove(r->m, RIG_MODEL, true, rig_outcome, &o, &r->err), 0);
+    fake_turn(r->f, 20);
+    assert_int_equal(o.n, 1);
+    assert_int_equal(fake_alive(r->f, WORLD_WORKER), 0);
+    rig_end(r);
+}
+
 static void what_is_not_known_is_refused_at_the_start(void **state)
 {
     (void)state;
@@ -264,6 +408,10 @@ int main(void)
         cmocka_unit_test(what_it_needs_goes_by_dtype_and_device),
         cmocka_unit_test(a_device_has_a_budget_of_its_own),
         cmocka_unit_test(it_may_be_silent_for_longer),
+        cmocka_unit_test(one_model_by_both_beside_what_is_deployed),
+        cmocka_unit_test(a_variant_that_is_not_used_goes),
+        cmocka_unit_test(what_a_variant_is_not),
+        cmocka_unit_test(a_model_that_goes_takes_its_variants_along),
         cmocka_unit_test(what_is_not_known_is_refused_at_the_start),
     };
     return cmocka_run_group_tests_name("manager_choice", tests, NULL, NULL);
