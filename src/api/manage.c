@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "manager/wanted.h"
+#include <stdio.h>
 #include <unistd.h>
 
 enum { DIR_MAX = 4096, TOKEN_MAX = 1024 };
