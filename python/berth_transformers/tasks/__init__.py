@@ -72,6 +72,7 @@ TABLE = {
     "zero-shot-classification": "text_classification:ZeroShotClassification",
     "token-classification": "token_classification:TokenClassification",
     "question-answering": "question_answering:QuestionAnswering",
+    "table-question-answering": "table_question_answering:TableQuestionAnswering",
     "text-generation": "text_generation:TextGeneration",
     "chat": "text_generation:Chat",
     "summarization": "text_to_text:Summarization",
