@@ -112,7 +112,12 @@ def main():
     return serve.Server(channel, hello).serve()
 
 
-if __name__ == "__main__":
+def run():
+    """main(), then the end at once: a thread that computes would make a crash of Python's own farewell."""
     status = main()
     sys.stdout.flush()
     os._exit(status)
+
+
+if __name__ == "__main__":
+    run()

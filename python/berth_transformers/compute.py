@@ -48,7 +48,8 @@ class Compute:
         self.model, self._ledger = model, ledger
         self.progress = 0  # layers begun
         self._wake = threading.Condition()
-        self._inbox = deque()  # jobs and calls, from the reading thread
+        self._arrived = deque()  # jobs, from the reading thread
+        self._calls = deque()  # what else it has for the compute thread, between two steps
         self._draining = False
         self._running = ()  # jobs of the forward that runs
         self._stop = False  # all of them have been cancelled
@@ -64,7 +65,7 @@ class Compute:
     # ---- the reading thread ----
 
     def submit(self, job):
-        self._post(job)
+        self._post(self._arrived, job)
 
     def cancel(self, job_id):
         job = self._ledger.cancel(job_id, Refused("cancelled", "the job was cancelled"))
@@ -72,19 +73,19 @@ class Compute:
             if self._running and all(j.cancelled for j in self._running):
                 self._stop = True
         if job and self._generator:
-            self._post(lambda: self._generator.cancel(job_id))
+            self._post(self._calls, lambda: self._generator.cancel(job_id))
 
     def credit(self, job_id, count):
         if self._ledger.credit(job_id, count) and self._generator:
-            self._post(lambda: self._generator.credit(job_id))
+            self._post(self._calls, lambda: self._generator.credit(job_id))
 
     def drain(self):
         """run() returns once everything that was submitted has been answered. Safe in a signal handler."""
         self._draining = True
-        self._post(lambda: None)
+        self._post(self._calls, lambda: None)
 
-    def _post(self, what):
-        self._inbox.append(what)
+    def _post(self, queue, what):
+        queue.append(what)
         with self._wake:
             self._wake.notify()
 
@@ -95,15 +96,17 @@ class Compute:
         import torch
         with torch.inference_mode():
             while True:
+                while self._calls:
+                    self._calls.popleft()()
                 self._take()
                 worked = self._turn()
-                if worked or self._inbox:
+                if worked or self._calls or self._arrived:
                     continue
                 streams = self._generator is not None and bool(self._generator.items())
                 if self._draining and not streams:
                     return
                 with self._wake:
-                    if not self._inbox:
+                    if not self._calls and not self._arrived:
                         self._wake.wait(EXPIRE_S if streams else None)
 
     def _turn(self):
@@ -121,19 +124,17 @@ class Compute:
         return worked or bool(batch) or bool(self._batcher)
 
     def _take(self):
-        while self._inbox:
-            what = self._inbox.popleft()
-            if callable(what):
-                what()
-            else:
-                self._batcher.add(what)
-                self._next_deadline = self._batcher.next_deadline()
+        while self._arrived:
+            self._batcher.add(self._arrived.popleft())
+            self._next_deadline = self._batcher.next_deadline()
 
     def _tick(self, module, args):
         """Before each layer."""
         self.progress += 1
         if self._stop:
             raise Stopped
+        if self._arrived:
+            self._take()
         if self._next_deadline and time.monotonic_ns() >= self._next_deadline:
             self._expire()
 

@@ -67,4 +67,4 @@ if __name__ == "__main__":
     tasks.TABLE.clear()
     tasks.TABLE["feature-extraction"] = "stand_in:MeanVector"
     from berth_transformers import __main__ as program
-    sys.exit(program.main())
+    program.run()
