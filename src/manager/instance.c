@@ -484,6 +484,20 @@ static void give_up(struct instance *i, const char *why)
     child_end(i->child, SIGABRT, CORE_SECOND_NS);
 }
 
+/* Whether it has something to go on with: a stream whose reader does not read
+ * stands still, and that is no fault of its own. To end a cancelled one it
+ * needs no reader. */
+static bool can_move(const struct instance *i)
+{
+    list_each(at, (struct list *)&i->flights)
+    {
+        const struct flight *f = list_of(at, struct flight, link);
+        if (!f->job || !f->chunks || f->room >= FRAME_CHUNK_MAX)
+            return true;
+    }
+    return false;
+}
+
 /* Counts PINGs and not time, so that a daemon that was stopped does not take
  * its own sleep for its workers'. */
 static void on_timer(struct loop_timer *t)
@@ -493,7 +507,7 @@ static void on_timer(struct loop_timer *t)
         give_up(i, "loading took longer than its limit (load_s)");
         return;
     }
-    bool busy = i->n_flights > 0;
+    bool busy = can_move(i);
     bool alive = i->ponged && (i->moved || !busy);
     bool native = i->backend == BACKEND_NATIVE;
     i->silent = alive ? 0 : i->silent + 1;

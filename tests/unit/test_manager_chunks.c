@@ -5,6 +5,7 @@
 #include "fake_world.h"
 #include "manager_rig.h"
 #include "unit.h"
+#include <signal.h>
 
 enum { HEAD = 25, CREDIT = FRAME_CHUNK_MAX + 1000 };
 
@@ -240,6 +241,39 @@ static void one_that_did_not_is(void **state)
     end(s);
 }
 
+/* The worker answers PINGs, and its counters stand still. */
+static int seconds_it_lives(struct scene *s)
+{
+    int n = 0;
+    for (; n < 30 && s->w->signal == 0; n++) {
+        fake_turn(s->r->f, 1000);
+        fake_pong(s->w, 1);
+    }
+    return n;
+}
+
+static void a_stream_without_credit_is_not_hung(void **state)
+{
+    (void)state;
+    struct scene *s = begin(1, FRAME_CHUNK_MAX);
+    assert_true(chunk(s, 0, "It is"));
+    assert_int_equal(seconds_it_lives(s), 30);
+    manager_credit(s->r->m, s->a.id, 1000);
+    assert_true(seconds_it_lives(s) < 10);
+    assert_int_equal(s->w->signal, SIGABRT);
+    end(s);
+}
+
+static void a_cancelled_one_must_still_end(void **state)
+{
+    (void)state;
+    struct scene *s = begin(1, FRAME_CHUNK_MAX);
+    assert_true(chunk(s, 0, "It is"));
+    manager_cancel(s->r->m, s->a.id);
+    assert_true(seconds_it_lives(s) < 10);
+    end(s);
+}
+
 static void a_deadline_ends_a_stream(void **state)
 {
     (void)state;
@@ -272,6 +306,8 @@ int main(void)
         cmocka_unit_test(credit_from_inside_a_chunk),
         cmocka_unit_test(a_stream_that_began_is_not_retried),
         cmocka_unit_test(one_that_did_not_is),
+        cmocka_unit_test(a_stream_without_credit_is_not_hung),
+        cmocka_unit_test(a_cancelled_one_must_still_end),
         cmocka_unit_test(a_deadline_ends_a_stream),
     };
     return cmocka_run_group_tests_name("manager_chunks", tests, NULL, NULL);
