@@ -115,10 +115,14 @@ struct stream {
     struct list link;       /* in api->streams */
     struct loop_timer ping;
     struct loop_later later;
-    void (*closed)(struct stream *s); /* once, when the client has left, reads
-                                      too slowly, or the daemon ends it */
+    void (*closed)(struct stream *s);  /* once, when the client has left, reads
+                                       too slowly, or the daemon ends it */
+    void (*drained)(struct stream *s); /* of stream_job() */
 };
 void stream_events(struct stream *s, struct api *a, struct http_request *r);
+/* Events that are made for this reader alone: it ends by itself, and drained()
+ * is called when everything written has gone to the reader. */
+void stream_job(struct stream *s, struct api *a, struct http_request *r);
 /* The same without pings, of any type, for stream_bytes(). */
 void stream_begin(struct stream *s, struct api *a, struct http_request *r,
                   const char *type);

@@ -5,6 +5,7 @@
  * model whose own task nobody knows yet is loaded first. What each task takes
  * and how its answer is wrapped is in api/hf_tasks.def.
  */
+#include "api/hf_generation.h"
 #include "api/hf_task.h"
 #include "base/mem.h"
 #include "ipc/task.h"
@@ -21,6 +22,7 @@ struct run {
     char model[MANAGER_NAME_MAX];
     char own[64]; /* the model's default task; "" = not known */
     bool zero_shot, translates;
+    bool generates; /* text-generation: it has its own way, which streams */
     const struct hf_task *task;
     struct infer_job job;
 };
@@ -92,12 +94,13 @@ static int read_task(struct run *x, struct err *err)
         name = str_of(x->own);
     if (!name.n)
         return 1;
+    x->generates = str_is(name, TASK_TEXT_GENERATION);
     x->task = hf_task_find(name);
-    if (!x->task)
+    if (!x->task && !x->generates)
         return err_set(err, E_UNSUPPORTED_TASK,
                        "there is no task '%.*s' on this route",
                        (int)(name.n < 64 ? name.n : 64), name.p);
-    x->job.task = x->task->name;
+    x->job.task = x->task ? x->task->name : TASK_TEXT_GENERATION;
     return 0;
 }
 
@@ -153,10 +156,12 @@ static void start(const struct call *c, bool may_wait)
                     "%s has no task of its own: name one, as in "
                     "/models/%s/pipeline/TASK",
                     x.model, x.model);
-    if (r == 0)
+    if (r == 0 && !x.generates)
         r = read_job(&x, &err);
     if (r < 0)
         api_fail(c->api, c->r, PROTO_HF, &err, NULL);
+    else if (x.generates)
+        hf_generate(c, x.model);
     else
         infer_submit(c, PROTO_HF, &x.job);
     buf_fini(&x.params);

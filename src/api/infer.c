@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include <stdio.h>
 
 enum {
     RESULT_MAX = 8 << 20, /* of an item's tree, as JSON */
@@ -207,22 +208,33 @@ static void fini(void *ctx)
     infer_free(ctx);
 }
 
-static void backend_header(void *ctx, const struct manager_model_view *v)
+static void backend_text(void *ctx, const struct manager_model_view *v)
 {
-    struct infer *x = ctx;
+    const struct manager_instance_view *i = v->instances;
+    char *out = ctx;
     if (v->n_instances)
-        http_add_header(x->r, "X-Berth-Backend", "%s/%s/%s/%s",
-                        v->instances[0].backend, v->instances[0].dtype,
-                        v->instances[0].device, v->instances[0].level);
+        snprintf(out, INFER_BACKEND_MAX, "%s/%s/%s/%s", i->backend, i->dtype,
+                 i->device, i->level);
+    else
+        snprintf(out, INFER_BACKEND_MAX, "%s", v->backend);
+}
+
+void infer_backend(const struct api *a, struct http_request *r,
+                   const char *model, char *out)
+{
+    struct err ignored;
+    snprintf(out, INFER_BACKEND_MAX, "gone");
+    if (manager_show(a->manager, model, backend_text, out, &ignored) < 0 ||
+        *out)
+        http_add_header(r, "X-Berth-Backend", "%s", out);
 }
 
 static void add_headers(struct infer *x)
 {
-    struct err ignored;
+    char backend[INFER_BACKEND_MAX];
     if (x->truncated)
         http_add_header(x->r, "X-Berth-Truncated", "%zu", x->truncated);
-    if (manager_show(x->api->manager, x->model, backend_header, x, &ignored))
-        http_add_header(x->r, "X-Berth-Backend", "gone");
+    infer_backend(x->api, x->r, x->model, backend);
     if (x->headers)
         x->headers(x);
 }

@@ -70,6 +70,12 @@ struct infer_job {
 void infer_submit(const struct call *c, enum api_proto proto,
                   const struct infer_job *job);
 
+/* The header that says which backend serves the model, and the same into
+ * out[INFER_BACKEND_MAX]: "transformers/f32/cpu/avx2". */
+enum { INFER_BACKEND_MAX = 256 };
+void infer_backend(const struct api *a, struct http_request *r,
+                   const char *model, char *out);
+
 /* Adds "[" and "," and "]" for element i of n. */
 void infer_open(struct buf *out, size_t i, size_t n);
 /* The item's rows as JSON: [..], [[..],..] or [[[..],..],..]. */

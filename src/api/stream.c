@@ -1,7 +1,8 @@
 /* api/stream.c - answers of server-sent events.
  *
- * A reader that does not keep up is cut rather than waited for: its buffer has
- * an end, and Last-Event-ID lets it come back for what it missed.
+ * Of events a reader that does not keep up is cut rather than waited for: its
+ * buffer has an end, and Last-Event-ID lets it come back for what it missed.
+ * What is made for one reader alone waits for it instead (stream_job).
  */
 #include "api/call.h"
 #include "base/clock.h"
@@ -52,22 +53,47 @@ static void on_ping(struct loop_timer *t)
     stream_bytes(s, ": ping\n\n", 8);
 }
 
-void stream_begin(struct stream *s, struct api *a, struct http_request *r,
+static void begin(struct stream *s, struct api *a, struct http_request *r,
                   const char *type)
 {
     s->api = a;
     s->r = r;
     s->ping = (struct loop_timer){.fn = on_ping, .ctx = s};
     s->later = (struct loop_later){.fn = drop_later, .ctx = s};
-    list_add(&a->streams, &s->link);
+    list_init(&s->link);
     http_on_abort(r, on_abort, s);
     http_stream_begin(r, 200, type);
+}
+
+void stream_begin(struct stream *s, struct api *a, struct http_request *r,
+                  const char *type)
+{
+    begin(s, a, r, type);
+    list_add(&a->streams, &s->link);
+}
+
+static void ping_later(struct stream *s)
+{
+    loop_timer_set(s->api->loop, &s->ping, clock_now_ns() + PING_NS);
 }
 
 void stream_events(struct stream *s, struct api *a, struct http_request *r)
 {
     stream_begin(s, a, r, "text/event-stream");
-    loop_timer_set(a->loop, &s->ping, clock_now_ns() + PING_NS);
+    ping_later(s);
+}
+
+static void on_drained(void *ctx)
+{
+    struct stream *s = ctx;
+    s->drained(s);
+}
+
+void stream_job(struct stream *s, struct api *a, struct http_request *r)
+{
+    begin(s, a, r, "text/event-stream");
+    http_on_drained(r, on_drained, s);
+    ping_later(s);
 }
 
 void stream_event(struct stream *s, uint64_t id, const char *event,
@@ -85,6 +111,8 @@ void stream_event(struct stream *s, uint64_t id, const char *event,
     buf_puts(&b, "\n\n");
     if (b.failed == 0)
         stream_bytes(s, b.p, b.len);
+    if (s->r && s->drained)
+        ping_later(s); /* only while nothing else comes */
     buf_fini(&b);
 }
 

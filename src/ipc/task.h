@@ -202,5 +202,7 @@ enum { TASK_PAIRS_MAX = 64 };
 #define TASK_TEXT_GENERATION     "text-generation"
 #define TASK_CHAT                "chat"
 #define TASK_SPEECH_RECOGNITION  "automatic-speech-recognition"
+#define TASK_IMAGE_TEXT          "image-text-to-text"
+#define TASK_ANY_TO_ANY          "any-to-any"
 
 #endif

@@ -1,6 +1,8 @@
 """What the tests of the running daemon share: a daemon without models, one with MiniLM, raw sockets."""
+import contextlib
 import json
 import pathlib
+import shutil
 import socket
 import sys
 
@@ -8,7 +10,8 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from daemon import MINILM, MODELS, Daemon  # noqa: E402
+from daemon import BUILD, MINILM, MODELS, Daemon  # noqa: E402
+from damaged import write_tiny  # noqa: E402
 
 
 def pytest_configure(config):
@@ -94,3 +97,32 @@ def request(method, path, *headers, body=b"", host="localhost"):
 def json_request(path, value, *headers):
     body = value if isinstance(value, bytes) else json.dumps(value).encode()
     return request("POST", path, "Content-Type: application/json", *headers, body=body)
+
+
+FAKE = "HuggingFaceTB/SmolLM2-135M-Instruct"  # the name under which a stand-in is served
+
+
+@contextlib.contextmanager
+def fake_daemon(folder, **options):
+    """A daemon whose inference servers are fake_worker.py; FAKE is added, and said() is what they were told."""
+    programs, model = folder / "programs", folder / "model"
+    programs.mkdir()
+    shutil.copy(BUILD / "berthd", programs)
+    (programs / "berth-fetch").symlink_to(BUILD / "berth-fetch")
+    worker = programs / "berth-worker"
+    ours = f"{sys.executable} {pathlib.Path(__file__).with_name('fake_worker.py')} {folder / 'said'}"
+    worker.write_text(f"#!/bin/sh\ncase \"$1\" in\n'' | --inspect) exec {ours} \"$@\" ;;\n"
+                      f"*) exec {BUILD / 'berth-worker'} \"$@\" ;;\nesac\n")
+    worker.chmod(0o755)
+    write_tiny(model)
+    (folder / "said").touch()
+    with Daemon(folder, build=programs, **options) as d:
+        d.said = (folder / "said").read_text
+        d.add(FAKE, model)
+        yield d
+
+
+@pytest.fixture(scope="module")
+def fake(tmp_path_factory):
+    with fake_daemon(tmp_path_factory.mktemp("fake")) as d:
+        yield d

@@ -10,6 +10,7 @@ from damaged import write_tiny
 TEXT = (ROOT / "docs/api.md").read_text()
 LINES = [re.sub(r"\s*\\\n\s*", " ", m.group(1)) for m in re.finditer(r"^    (curl (?:.*\\\n)*.*)$", TEXT, re.M)]
 ENDLESS = {"/berth/events"}
+ELSEWHERE = "HuggingFaceTB/SmolLM2-135M-Instruct"  # lines for a model that generates: test_chat.py runs them
 
 
 def test_every_route_has_a_section():
@@ -22,10 +23,11 @@ def test_every_route_has_a_section():
 def test_each_line_runs(tmp_path):
     folder = tmp_path / "mine"
     write_tiny(folder)
-    assert len(LINES) > 20
+    lines = [line for line in LINES if ELSEWHERE not in line]
+    assert len(lines) > 20
     with local_hub() as hub, Daemon(tmp_path, HF_ENDPOINT=hub) as d:
         d.post("/berth/pull", model=MINILM)
-        for line in LINES:
+        for line in lines:
             command = line.replace("localhost:7337", f"localhost:{d.port}").replace("/srv/models/mine", str(folder))
             for path in ENDLESS:
                 command = command.replace("-sN", "-sN --max-time 1") if path in command else command
