@@ -1,4 +1,4 @@
-"""Images, sound and moving images from bytes, within limits. Never from a path or an address, and no program is started.
+"""Images, sound and moving images from bytes, within limits. No path and no address is followed, no program started.
 
 What the bytes are is decided by the bytes; the media type that came with them is a stranger's word and is not read. All
 limits that a header can break are checked on the header, before anything is decoded. Called in the compute thread.
@@ -25,7 +25,7 @@ SOUND_CHANNELS_MAX = 8
 SOUND_RATE_MIN, SOUND_RATE_MAX = 1000, 192000
 PICTURES_BYTES_MAX = 192 << 10  # of the pictures in one answer, in base64: a frame holds 256 KiB
 
-# The resampler: a sinc of 64 zero crossings to each side under a Kaiser window, cut at 0.95 of the lower Nyquist frequency.
+# The resampler: a sinc of 64 zero crossings to each side under a Kaiser window, cut at 0.95 of the lower rate's half.
 _CROSSINGS, _ROLLOFF, _BETA = 64, 0.95, 14.0
 _KERNEL_MAX = 2 << 20  # floats; any pair of usual rates takes less than 0.4 Mi
 _BLOCK_FRAMES = 1 << 18  # decoded at a time, so that memory follows the result and not the file
@@ -35,7 +35,7 @@ _BLOCK_FRAMES = 1 << 18  # decoded at a time, so that memory follows the result 
 
 
 def image(data):
-    """The picture as Transformers' load_image() gives it: upright by its EXIF tag, RGB; of an animation, the first frame."""
+    """The picture as Transformers' load_image() gives it: upright by its EXIF tag, RGB; an animation's first frame."""
     from PIL import ImageOps
     picture = _open_image(data)
     try:
@@ -45,7 +45,7 @@ def image(data):
 
 
 def moving_frames(data, wanted):
-    """The frames with these numbers (ascending, from 0) of an animated GIF, WebP or PNG: uint8 [frames][height][width][3].
+    """The frames with these numbers (from 0) of an animated GIF, WebP or PNG: uint8 [frames][height][width][3].
     Numbers past the end are left out, as Transformers' reader of videos does."""
     picture = _open_image(data)
     wanted, frames = set(wanted), []
@@ -92,7 +92,8 @@ def _open_image(data):
 def _pillow():
     """PIL.Image, with no decoder imported but those of IMAGE_FORMATS. Its own check of pixels is set to ours, and its
     warning made an error: it also covers what only a decoder sees, such as later frames."""
-    from PIL import BmpImagePlugin, GifImagePlugin, Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin  # noqa: F401
+    from PIL import BmpImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin, WebPImagePlugin  # noqa: F401
+    from PIL import Image
     Image.MAX_IMAGE_PIXELS = IMAGE_PIXELS_MAX
     warnings.simplefilter("error", Image.DecompressionBombWarning)
     return Image
@@ -142,8 +143,8 @@ def wav(samples, rate):
 def resampled(blocks, rate, wanted):
     """Blocks of float32 at rate to blocks at wanted; of n samples come ceil(n * wanted / rate).
 
-    Output j is at the input's time j * down / up (in lowest terms). For each block of `down` inputs there are `up` outputs,
-    each the dot product of its own row of the kernel and the inputs around the block: one matrix product."""
+    Output j is at the input's time j * down / up (in lowest terms). For each block of `down` inputs there are `up`
+    outputs, each the dot product of its own column of the kernel and the inputs around the block: a matrix product."""
     if rate == wanted:
         yield from blocks
         return

@@ -1,0 +1,149 @@
+"""Images (and words) to words: models with a picture's tokens among those of the text, and captioners."""
+import torch
+
+from .. import errors, media, params
+from ..jobs import Answer, Refused
+from . import Request
+from .pipelines import PATCH, PipelineTask, cost, generate_parameters
+
+NEW_TOKENS = 256  # where neither the caller nor the model says
+STOPS_MAX = 16
+SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p")
+ROLES = ("system", "user", "assistant", "tool")
+
+
+class ImageTextToText(PipelineTask):
+    """A chat whose messages hold images. Answered whole: it does not stream."""
+    names = ("image-text-to-text",)
+    auto = "AutoModelForImageTextToText"
+    needs = ("processor",)
+    packages = ("PIL",)
+    pipeline = "ImageTextToTextPipeline"
+    parameters = {"max_new_tokens": "uint", "min_new_tokens": "uint", "do_sample": "bool", "temperature": "float",
+                  "top_k": "uint", "top_p": "float", "min_p": "float", "typical_p": "float",
+                  "repetition_penalty": "float", "seed": "int", "stop": "texts"}
+
+    @classmethod
+    def suits(cls, model):
+        return getattr(model.processor, "chat_template", None) is not None
+
+    def read(self, item):
+        options = params.read(item.job, self.parameters)
+        seed, stop = options.pop("seed", None), options.pop("stop", [])
+        if len(stop) > STOPS_MAX or not all(stop):
+            raise Refused("invalid_request", f"'stop' should be at most {STOPS_MAX} texts, none of them empty")
+        generate = _sampling(options)
+        if stop:
+            generate |= {"stop_strings": stop, "tokenizer": self.model.processor.tokenizer}
+        inputs = self._encoded(messages(item))
+        tokens = inputs["input_ids"].shape[1]
+        generate["max_new_tokens"] = self._room(tokens, generate.get("max_new_tokens"))
+        request = Request(item, inputs=inputs, cost=cost(inputs), tokens=tokens, options=(generate, stop, seed))
+        request.key = id(request)
+        return request
+
+    def _encoded(self, chat):
+        from jinja2 import TemplateError
+        from transformers.pipelines.base import Chat
+        try:
+            return self.pipe.preprocess(Chat(chat))
+        except (TemplateError, ValueError) as e:
+            raise Refused("invalid_request", f"the model's chat template refuses this: {errors.plain(e)}") from e
+
+    def _room(self, tokens, asked):
+        room = self.model.max_tokens - tokens if self.model.max_tokens else None
+        if room is not None and room < 1:
+            raise Refused("input_too_long", f"the messages have {tokens} tokens; the model takes "
+                                            f"{self.model.max_tokens}")
+        usual = self.model.model.generation_config.max_new_tokens or NEW_TOKENS
+        return min(asked or usual, room) if room is not None else asked or usual
+
+    def run(self, requests):
+        return [self._alone(r) for r in requests]
+
+    def _alone(self, request):
+        generate, stop, seed = request.options
+        if seed is not None:
+            torch.manual_seed(seed)
+        out = self.pipe.forward(request.inputs, generate_kwargs=generate)
+        ids = out["generated_sequence"][0]
+        text = self.pipe.postprocess(out, return_type=_new_text())[0]["generated_text"]
+        generated = len(ids) - (0 if self.model.config.is_encoder_decoder else request.tokens)
+        cut = min((text.find(s) for s in stop if s in text), default=-1)
+        ended = self._ends(int(ids[-1]))
+        result = {"text": text[:cut] if cut >= 0 else text,
+                  "finish": "stop_sequence" if cut >= 0 else "stop" if ended else "length"}
+        if seed is not None and generate.get("do_sample", self.model.model.generation_config.do_sample):
+            result["seed"] = seed
+        return Answer(result=result, tokens=request.tokens, generated=generated)
+
+    def _ends(self, token):
+        ends = self.model.model.generation_config.eos_token_id
+        return token in (ends if isinstance(ends, list) else [ends])
+
+
+def _new_text():
+    from transformers.pipelines.image_text_to_text import ReturnType
+    return ReturnType.NEW_TEXT
+
+
+def _sampling(options):
+    """do_sample: said, or meant by what only sampling reads, unless the temperature is 0; else the model's own."""
+    if options.get("temperature") == 0:
+        return {k: v for k, v in options.items() if k not in SAMPLING} | {"do_sample": False}
+    if any(k in options for k in SAMPLING):
+        options.setdefault("do_sample", True)
+    return options
+
+
+def messages(item):
+    """The item's parts as a chat: what follows under one role is one message."""
+    chat = []
+    for part in item.parts:
+        role = part.role or "user"
+        if role not in ROLES or part.kind not in ("text", "bytes"):
+            raise Refused("invalid_request", f"a message should be texts and images with a role of {', '.join(ROLES)}")
+        if not chat or chat[-1]["role"] != role:
+            chat.append({"role": role, "content": []})
+        chat[-1]["content"].append({"type": "text", "text": part.data} if part.kind == "text"
+                                   else {"type": "image", "image": media.image(part.data)})
+    if not chat:
+        raise Refused("invalid_request", f"{item.job.task} takes at least one message")
+    return chat
+
+
+class ImageToText(PipelineTask):
+    """A caption, as the pipeline of transformers 4.57.6 makes it; 5 has removed it and kept its models."""
+    names = ("image-to-text",)
+    auto = "AutoModelForImageTextToText"
+    needs = ("tokenizer", "image_processor")
+    packages = ("PIL",)
+    parameters = {"generate_parameters": "map"}
+
+    def __init__(self, model):
+        super(PipelineTask, self).__init__(model)
+
+    @classmethod
+    def suits(cls, model):
+        return model.config.model_type in ("vision-encoder-decoder", "git", "blip", "blip-2", "pix2struct")
+
+    def read(self, item):
+        options = generate_parameters(item.job, params.read(item.job, self.parameters).get("generate_parameters", {}))
+        picture = media.image(item.bytes()[0])
+        if not ("max_new_tokens" in options or "max_length" in options or self._own_length()):
+            options["max_new_tokens"] = NEW_TOKENS
+        inputs = self.model.image_processor(images=picture, return_tensors="pt").to(self.model.dtype)
+        request = Request(item, inputs=inputs, cost=picture.width * picture.height // PATCH, options=options)
+        request.key = id(request)
+        return request
+
+    def _own_length(self):
+        return self.model.model.generation_config.max_length
+
+    def run(self, requests):
+        return [self._alone(r) for r in requests]
+
+    def _alone(self, request):
+        ids = self.model.model.generate(**request.inputs.to(self.model.device), **request.options)[0]
+        text = self.model.tokenizer.decode(ids, skip_special_tokens=True)
+        return Answer(result={"generated_text": text}, generated=len(ids))
