@@ -29,8 +29,9 @@ static uint64_t chance(struct walk *w, uint64_t n)
 
 static const char *some_name(struct walk *w)
 {
-    static const char *const names[] = {RIG_MODEL, RIG_MODEL, "org/other",
-                                        "org/new", "mini"};
+    static const char *const names[] = {
+        RIG_MODEL, RIG_MODEL, "org/other",         "org/third",
+        "org/new", "mini",    RIG_MODEL "#native", "mini#transformers"};
     return names[chance(w, ARRAY_LEN(names))];
 }
 
@@ -69,10 +70,19 @@ static void cancel(struct walk *w)
     manager_cancel(w->r->m, w->jobs[i].id);
 }
 
+/* One that serves, or may. */
+static struct world_child *some_worker(struct walk *w)
+{
+    struct world_child *c = some_child(w);
+    return c && (c->program == WORLD_WORKER || c->program == WORLD_TRANSFORMERS)
+               ? c
+               : fake_last(w->r->f, WORLD_WORKER);
+}
+
 /* An answer to a job that the child really has, or to none. */
 static void answer(struct walk *w)
 {
-    struct world_child *c = fake_last(w->r->f, WORLD_WORKER);
+    struct world_child *c = some_worker(w);
     int n = c ? fake_count(c, FRAME_JOB) : 0;
     if (n == 0 || c->signal == SIGKILL)
         return;
@@ -82,6 +92,24 @@ static void answer(struct walk *w)
         fake_error(c, job->job, "internal", "no");
     else
         fake_answer_item(c, job->job, chance(w, 4));
+}
+
+static int load(struct walk *w, struct outcome *o)
+{
+    static const char *const backends[] = {NULL, NULL, "auto", "native",
+                                           "transformers"};
+    static const char *const devices[] = {NULL, NULL, NULL, "cpu", "cuda"};
+    struct manager_wish wish = {
+        .backend = backends[chance(w, ARRAY_LEN(backends))],
+        .device = devices[chance(w, ARRAY_LEN(devices))],
+        .priority = (int)chance(w, 10),
+        .keep_alive_s = chance(w, 3) ? 0 : 1 + (int64_t)chance(w, 3),
+        .pin = chance(w, 10) == 0,
+        .unpin = chance(w, 3) == 0,
+    };
+    struct rig *r = w->r;
+    return manager_load(r->m, some_name(w), chance(w, 2) ? &wish : NULL,
+                        rig_outcome, o, &r->err);
 }
 
 static void ask(struct walk *w)
@@ -94,7 +122,7 @@ static void ask(struct walk *w)
     switch (chance(w, 7)) {
     case 0:
     case 1:
-        code = manager_load(r->m, some_name(w), NULL, rig_outcome, o, &r->err);
+        code = load(w, o);
         break;
     case 2:
         code = manager_unload(r->m, some_name(w), rig_outcome, o, &r->err);
@@ -121,7 +149,7 @@ static void disturb(struct walk *w)
 {
     struct fake *f = w->r->f;
     struct world_child *c = some_child(w);
-    switch (chance(w, 9)) {
+    switch (chance(w, 12)) {
     case 7:
         f->refuses_spawn = chance(w, 4) == 0;
         break;
@@ -144,7 +172,13 @@ static void disturb(struct walk *w)
         f->fetch_error = chance(w, 4) == 0 ? "hub_unreachable" : NULL;
         break;
     case 6:
-        f->weights = (chance(w, 8) * 20) << 20;
+        f->weights = (chance(w, 8) * 100) << 20;
+        break;
+    case 9:
+        f->backend = chance(w, 4) ? "/backends/transformers" : NULL;
+        break;
+    case 10:
+        f->unsupported = chance(w, 4) == 0 ? "Other" : NULL;
         break;
     default:
         if (c)
@@ -183,6 +217,7 @@ static void step(struct walk *w)
     }
     if (chance(w, 3))
         fake_settle(r->f);
+    assert_true(rig_reserved(r) <= r->config.memory_bytes);
 }
 
 static void check_jobs(const struct walk *w)
@@ -198,7 +233,12 @@ static void walk(uint64_t seed)
     struct walk *w = mem_new(struct walk);
     w->seed = seed;
     w->r = rig_new();
+    w->r->config.memory_bytes = UINT64_C(1500) << 20;
+    w->r->config.standby = 1;
+    w->r->config.keep_alive_s = 3;
+    w->r->f->backend = "/backends/transformers";
     rig_know(w->r, RIG_MODEL, 1);
+    rig_know(w->r, "org/third", 21);
     w->r->f->cache[w->r->f->n_cache++] =
         (struct fake_model){"org/other", "main", RIG_COMMIT, 11, false};
     rig_start(w->r);
