@@ -46,7 +46,7 @@ def default_task(folder, config, wanted):
     """The task to load for: the wanted one, else what README.md says where the weights have it, else what config.json's
     architectures are for."""
     if wanted:
-        if wanted not in TABLE:
+        if wanted not in TABLE or not there(wanted):
             raise Refused("unsupported_task", f"there is no task '{wanted}'; there are {', '.join(TABLE)}")
         if not auto_class(wanted, config):
             raise Refused("unsupported_task", f"a model of the type {config.model_type} cannot do {wanted}")

@@ -30,7 +30,7 @@ def tiny_bert(tmp_path_factory):
     made = {}
 
     def make(name="BertModel", **config):
-        key = name, *sorted(config.items())
+        key = name + repr(config)
         if key not in made:
             made[key] = _make_bert(tmp_path_factory.mktemp(name), name, config)
         return made[key]
