@@ -94,7 +94,9 @@ static int read_task(struct run *x, struct err *err)
         name = str_of(x->own);
     if (!name.n)
         return 1;
-    x->generates = str_is(name, TASK_TEXT_GENERATION);
+    /* A conversation has its own route; here its model continues a text. */
+    x->generates =
+        str_is(name, TASK_TEXT_GENERATION) || str_is(name, TASK_CHAT);
     x->task = hf_task_find(name);
     if (!x->task && !x->generates)
         return err_set(err, E_UNSUPPORTED_TASK,

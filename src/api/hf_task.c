@@ -124,6 +124,7 @@ void hf_write(const struct hf_task *task, struct infer_job *job)
         job->write = write_sound;
         job->pieces = 1;
         job->type = "audio/wav";
+        job->bytes = true;
         break;
     }
 }

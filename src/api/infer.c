@@ -78,9 +78,9 @@ static int take_result(struct infer *x, const struct manager_result *result)
     const struct part *only = result->parts && result->parts->n_parts == 1
                                   ? result->parts->parts
                                   : NULL;
-    if (only && x->type && only->kind == PART_BYTES)
+    if (only && x->bytes && only->kind == PART_BYTES)
         return take_bytes(item, only, &x->err);
-    if (!only || x->type || only->kind != PART_TENSOR)
+    if (!only || x->bytes || only->kind != PART_TENSOR)
         return err_set(&x->err, E_INTERNAL,
                        "the inference server answered without a result");
     return take_tensor(item, only, &x->err);
@@ -298,6 +298,8 @@ static struct infer *infer_new(const struct call *c, enum api_proto proto,
     x->write = job->write;
     x->put = job->put;
     x->type = job->type;
+    x->bytes = job->bytes;
+    str_to_z(str_of(job->label), x->label, sizeof(x->label));
     x->several = job->several;
     x->submitted_ns = clock_now_ns();
     str_to_z(str_of(job->model), x->model, sizeof(x->model));

@@ -9,6 +9,8 @@
 #include "api/call.h"
 #include "api/inputs.h"
 
+enum { INFER_LABEL_MAX = 64 };
+
 struct infer_item {
     float *v; /* [rows][dim], or NULL */
     size_t rows, dim;
@@ -46,7 +48,8 @@ struct infer {
     void (*put)(const struct infer *x, struct jsonw *w,
                 const struct wire_node *result);
     const char *type; /* of the answer; NULL: JSON */
-    bool single, base64, several;
+    char label[INFER_LABEL_MAX];
+    bool single, base64, several, bytes;
 };
 
 /* What the job is, beside the inputs. params: an encoded map, or empty. */
@@ -54,9 +57,10 @@ struct infer_job {
     const char *model, *task; /* task NULL: the model's default */
     struct inputs in;
     struct str params;
-    size_t pieces; /* 0: one for each item, and one before and one after */
-    const char
-        *type; /* of the answer; NULL: JSON. Else every result is bytes */
+    size_t pieces;     /* 0: one for each item, and one before and one after */
+    const char *type;  /* of the answer; NULL: JSON */
+    const char *label; /* a word of the request that put() repeats; NULL: "" */
+    bool bytes;        /* results are bytes */
     bool base64;
     bool several; /* more than the best result was asked for */
     /* A result that is a tree, as JSON; NULL: as it is. */

@@ -4,7 +4,7 @@
         d.post("/models/question-answering", inputs=...)
         d.jobs()            # what its workers were asked: [{"task", "params", "items"}]
 
-Each task is a model of its own, of that name. An answer is what goes into DONE: "result", or "parts" (a part's bytes
+Each is a model of its own, of that name, which is its task too unless it has "tasks". An answer is what goes into DONE: "result", or "parts" (a part's bytes
 under "d"); the same for every item, or a list under "each".
 """
 import contextlib
@@ -32,26 +32,26 @@ c.recv()
 c.send("HELLO", {{"version": VERSION, "build": "t", "kind": "inspect" if inspects else "native", "pid": os.getpid()}})
 while (f := c.recv(600)) is not None:
     if f.type == "LOAD":
-        task = f.body["model"]
+        answer = answers[f.body["model"]]
+        tasks = answer.get("tasks", [f.body["model"]])
         for fd in f.fds:
             os.close(fd)
         if inspects:
-            c.send("PLAN", {{"architecture": "StandIn", "model_type": "standin", "task": task,
-                            "tasks": answers[task].get("tasks", [task]), "tensors": 1, "parameters": 1,
-                            "bytes": {{"F32": 4}}, "context": 0, "unsupported": [], "weights": 4, "runtime": []}})
+            c.send("PLAN", {{"architecture": "StandIn", "model_type": "standin", "task": tasks[0], "tasks": tasks,
+                            "tensors": 1, "parameters": 1, "bytes": {{"F32": 4}}, "context": 0, "unsupported": [],
+                            "weights": 4, "runtime": []}})
             continue
-        c.send("READY", {{"tasks": answers[task].get("tasks", [task]), "task": task, "dim": 0, "max_tokens": 0, "memory": 1,
+        c.send("READY", {{"tasks": tasks, "task": tasks[0], "dim": 0, "max_tokens": 0, "memory": 1,
                          "dtype": "f32", "isa": "t"}})
         c.send("CREDIT", {{"jobs": 8, "bytes": 1 << 26}})
     elif f.type == "PING":
         c.send("PONG", {{"time_ns": f.body["time_ns"], "threads": [1]}})
     elif f.type == "JOB":
-        data = os.read(f.fds[0], f.body["data"]) if f.fds else b""
+        data = os.pread(f.fds[0], f.body["data"], 0) if f.fds else b""
         for part in (p for item in f.body["items"] for p in item if "o" in p):
             part["d"] = data[part["o"]:part["o"] + part["n"]]
         with open({jobs!r}, "ab") as out:
             cbor2.dump({{k: f.body.get(k) for k in ("task", "params", "items")}}, out)
-        answer = answers[f.body["task"]]
         for i in range(len(f.body["items"])):
             c.send("DONE", {{"item": i, "usage": {{"tokens": 3}}}} | (answer["each"][i] if "each" in answer else
                    {{k: answer[k] for k in ("result", "parts") if k in answer}}), f.job)
