@@ -25,7 +25,6 @@ static const char *const always[] = {
     "/dev/urandom",
     "/proc/cpuinfo", /* without it torch takes its slowest kernels, silently */
     "/proc/self/statm", /* the memory that PONG tells */
-    "/sys/devices/system/cpu",
 };
 
 /* What a device needs beside: patterns of files to read, and of device files to

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -201,6 +202,50 @@ static void fetch_keeps_to_its_folders(void **state)
     assert_int_equal(rmdir(other), 0);
 }
 
+/* What an interpreter with torch does, and what even that may not. */
+static void interpret(void)
+{
+    const char *read[] = {own, NULL};
+    const struct sandbox_rules rules = {
+        .kind = SANDBOX_PYTHON, .read = read, .exec_fd = 200};
+    int fd[2];
+    char a[128];
+    MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, fd) == 0);
+    const bool filter = enter(&rules).seccomp;
+    MUST(open(in(own, "file", a), O_RDONLY) >= 0);
+    MUST(open(a, O_RDWR) < 0 && open("/proc/self/maps", O_RDONLY) < 0);
+    MUST(open(in(other, "file", a), O_RDONLY) < 0 && errno == EACCES);
+    MUST(mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
+              MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED);
+    struct crew *crew;
+    struct err err;
+    MUST(crew_open(&crew, 2, &err) == 0);
+    crew_close(crew);
+    MUST(send(fd[0], "x", 1, 0) == 1 && recv(fd[1], a, 1, 0) == 1);
+    const struct rlimit lower = {100, 150}, higher = {100, 250};
+    MUST(setrlimit(RLIMIT_NOFILE, &lower) == 0);
+    MUST(setrlimit(RLIMIT_NOFILE, &higher) < 0);
+    MUST(dup2(fd[0], 199) < 0);
+    MUST(!filter || (utimensat(AT_FDCWD, own, NULL, 0) < 0 && errno == EPERM));
+    MUST(!filter || (fork() < 0 && errno == EPERM));
+}
+
+static void python_reads_and_makes_code_and_threads(void **state)
+{
+    char a[128];
+    (void)state;
+    make_folders();
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(close(open(in(i ? other : own, "file", a),
+                                    O_CREAT | O_RDONLY, 0600)),
+                         0);
+    assert_int_equal(status_of(interpret), 0);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(unlink(in(i ? other : own, "file", a)), 0);
+    assert_int_equal(rmdir(own), 0);
+    assert_int_equal(rmdir(other), 0);
+}
+
 static int listen_on_loopback(struct sockaddr_in *a)
 {
     socklen_t n = sizeof(*a);
@@ -283,6 +328,7 @@ int main(void)
         cmocka_unit_test(abort_dies_of_sigabrt),
         cmocka_unit_test(threads_started_before_are_inside),
         cmocka_unit_test(fetch_keeps_to_its_folders),
+        cmocka_unit_test(python_reads_and_makes_code_and_threads),
         cmocka_unit_test(fetch_can_connect_but_not_listen),
         cmocka_unit_test(an_orphan_is_told),
         cmocka_unit_test(says_what_it_costs),
