@@ -28,6 +28,7 @@ PICTURES_BYTES_MAX = 192 << 10  # of the pictures in one answer, in base64: a fr
 # The resampler: a sinc of 64 zero crossings to each side under a Kaiser window, cut at 0.95 of the lower rate's half.
 _CROSSINGS, _ROLLOFF, _BETA = 64, 0.95, 14.0
 _KERNEL_MAX = 2 << 20  # floats; any pair of usual rates takes less than 0.4 Mi
+_FRAMES_UNKNOWN = 2**62  # libsndfile says 2^63 - 1 where the length is not known
 _BLOCK_FRAMES = 1 << 18  # decoded at a time, so that memory follows the result and not the file
 
 
@@ -201,6 +202,9 @@ def _check_sound(file):
                                           f"{SOUND_RATE_MIN} to {SOUND_RATE_MAX}")
     if file.channels > SOUND_CHANNELS_MAX:
         raise Refused("unsupported_type", f"the sound has {file.channels} channels; the limit is {SOUND_CHANNELS_MAX}")
+    if file.frames >= _FRAMES_UNKNOWN:  # the library cannot read on from where it is without that
+        raise Refused("unsupported_type", "the sound does not say how long it is, as FLAC written to a pipe does not: "
+                                          "send it as WAV, or written to a file")
     if file.frames > SOUND_SECONDS_MAX * file.samplerate:
         raise _too_long()
 

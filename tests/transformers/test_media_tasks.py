@@ -189,6 +189,12 @@ def gif_claiming(width, height):
             struct.pack("<HHHHB", 0, 0, width, height, 0) + b"\x02\x02\x4c\x01\x00;")
 
 
+def webp_claiming(width, height):
+    lossless = b"\x2f" + struct.pack("<I", (width - 1) | (height - 1) << 14) + bytes(20)
+    body = b"WEBPVP8L" + struct.pack("<I", len(lossless)) + lossless
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
 def test_an_image_of_a_billion_pixels_is_refused_by_its_header(models):
     model = models("image_classification")
     began = time.monotonic()
@@ -199,6 +205,7 @@ def test_an_image_of_a_billion_pixels_is_refused_by_its_header(models):
         "too_large", "unsupported_type")
     assert refusal(model, "image-classification", [Part("bytes", gif_claiming(60000, 60000))]).code in (
         "too_large", "invalid_request")
+    assert refusal(model, "image-classification", [Part("bytes", webp_claiming(16383, 16383))]).code == "too_large"
 
 
 def test_images_that_cannot_be_read_are_refused(models):
@@ -346,6 +353,20 @@ def test_sounds_that_cannot_be_read_are_refused(models):
     assert refused(encoded(sine(500, 0.1, 99), 500, format="WAV")).code == "unsupported_type"
 
 
+def test_streams_that_did_not_know_their_length():
+    samples = 0.5 * sine(16000, 1.0, 440)
+    wav = bytearray(encoded(samples, 16000, format="WAV", subtype="PCM_16"))
+    for at in (4, wav.index(b"data") + 4):
+        wav[at:at + 4] = b"\xff" * 4
+    assert np.abs(media.sound(bytes(wav), 16000) - samples).max() < 1e-4
+    flac = bytearray(encoded(samples, 16000, format="FLAC", subtype="PCM_16"))
+    flac[21] &= 0xF0  # STREAMINFO's number of samples, 36 bits, 0 where it is unknown
+    flac[22:26] = bytes(4)
+    with pytest.raises(Refused) as refused:
+        media.sound(bytes(flac), 16000)
+    assert refused.value.code == "unsupported_type" and "does not say how long" in refused.value.sentence
+
+
 def test_a_sound_that_is_too_long_is_refused(monkeypatch):
     long = encoded(np.zeros(1000 * (media.SOUND_SECONDS_MAX + 1), np.int16), 1000, format="FLAC", subtype="PCM_16")
     with pytest.raises(Refused) as refused:
@@ -418,7 +439,7 @@ def test_a_document_beside_a_question_that_leaves_no_room(models):
 
 def test_a_chat_about_a_picture(models):
     model, task = models("image_text_to_text"), "image-text-to-text"
-    parts = [part({"file": "picture.png", "role": "user"}), part({"text": "What is this?", "role": "user"})]
+    parts = [part({"file": "picture.png", "role": "user"}), part({"text": "What is this?"})]
     whole = ask(model, task, parts, {"max_new_tokens": 12})
     assert whole.result["finish"] == "length" and whole.generated == 12 and whole.tokens > 16
     stop = whole.result["text"][3]

@@ -9,7 +9,7 @@ from .pipelines import PATCH, PipelineTask, cost, generate_parameters
 NEW_TOKENS = 256  # where neither the caller nor the model says
 STOPS_MAX = 16
 SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p")
-ROLES = ("system", "user", "assistant", "tool")
+ROLES = ("system", "developer", "user", "assistant", "tool")
 
 
 class ImageTextToText(PipelineTask):
@@ -30,6 +30,8 @@ class ImageTextToText(PipelineTask):
     def read(self, item):
         options = params.read(item.job, self.parameters)
         seed, stop = options.pop("seed", None), options.pop("stop", [])
+        if seed is not None:
+            seed = (seed + item.index) % 2**63
         if len(stop) > STOPS_MAX or not all(stop):
             raise Refused("invalid_request", f"'stop' should be at most {STOPS_MAX} texts, none of them empty")
         generate = _sampling(options)
@@ -97,14 +99,15 @@ def _sampling(options):
 
 
 def messages(item):
-    """The item's parts as a chat: what follows under one role is one message."""
+    """The item's parts as a chat (src/ipc/task.h): a part with a role begins a message, others go on with it."""
     chat = []
     for part in item.parts:
-        role = part.role or "user"
-        if role not in ROLES or part.kind not in ("text", "bytes"):
-            raise Refused("invalid_request", f"a message should be texts and images with a role of {', '.join(ROLES)}")
-        if not chat or chat[-1]["role"] != role:
-            chat.append({"role": role, "content": []})
+        if part.kind not in ("text", "bytes") or part.media == "application/json":
+            raise Refused("invalid_request", f"a message of {item.job.task} should be texts and images")
+        if part.role and part.role not in ROLES:
+            raise Refused("invalid_request", f"a message's role should be one of {', '.join(ROLES)}")
+        if part.role or not chat:
+            chat.append({"role": part.role or "user", "content": []})
         chat[-1]["content"].append({"type": "text", "text": part.data} if part.kind == "text"
                                    else {"type": "image", "image": media.image(part.data)})
     if not chat:

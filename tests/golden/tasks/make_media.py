@@ -2,7 +2,8 @@
 """Makes the tiny models on images and sound of this folder, the pictures and sounds they are asked about (media/), and
 the answers that the reference library gives.
 
-    make_media.py [FOLDER...]            all of them, or these
+    make_media.py                           all of them
+    make_media.py FOLDER...                 these models, about the pictures and sounds that are there
     make_media.py --removed image_to_text   the answers of a task that Transformers 5 has removed: by a transformers
                                             (4.57.6) that still has it, first on PYTHONPATH, on the same model
 
@@ -177,13 +178,11 @@ def image_to_text():
 
 
 def image_text_to_text():
-    def asked(*parts):
-        return [{"role": "user", **p} for p in parts]
-    one = asked({"file": "picture.png"}, {"text": "What is this?"})
+    one = [{"role": "user", "file": "picture.png"}, {"text": "What is this?"}]
     yield case(one, {"max_new_tokens": 12})
     yield case(one, {"max_new_tokens": 12, "repetition_penalty": 1.5})
     yield case([{"role": "system", "text": "Be brief."}, *one, {"role": "assistant", "text": "A circle."},
-                *asked({"text": "And "}, {"file": "picture.jpg"}, {"text": "?"})], {"max_new_tokens": 9})
+                {"role": "user", "text": "And "}, {"file": "picture.jpg"}, {"text": "?"}], {"max_new_tokens": 9})
 
 
 def speech_ctc():
@@ -247,10 +246,10 @@ def png(image):
 
 
 def messages(parts):
-    """Consecutive parts of a role are one message."""
+    """A part with a role begins a message."""
     out = []
     for p in parts:
-        if not out or out[-1]["role"] != p["role"]:
+        if "role" in p:
             out.append({"role": p["role"], "content": []})
         out[-1]["content"].append({"type": "image", "image": picture(p["file"])} if "file" in p
                                   else {"type": "text", "text": p["text"]})
@@ -348,9 +347,10 @@ def main(names):
             answers(folder, folder.replace("_", "-"))
         return
     from media_models import MODELS
-    MEDIA.mkdir(exist_ok=True)
-    make_pictures()
-    make_sounds()
+    if not names:  # an Ogg file has a number of chance in it
+        MEDIA.mkdir(exist_ok=True)
+        make_pictures()
+        make_sounds()
     for folder, (task, build) in MODELS.items():
         if not names or folder in names:
             make(folder, task, build)
