@@ -346,7 +346,7 @@ static int one_message(struct one *o, struct err *err)
     int r = inputs_parts(o->item, sees ? 2 : 1, o->from->arena, err);
     if (r == 0 && sees)
         r = put_bytes(o, 0, image, "user", err);
-    return r < 0 ? r : put_text(o, sees, text, "text", "user", err);
+    return r < 0 ? r : put_text(o, sees, text, "text", sees ? "" : "user", err);
 }
 
 int hf_read_messages(const struct hf_source *from, struct inputs *ret,

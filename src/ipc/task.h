@@ -137,8 +137,9 @@
  * inference server, within its limits on size, pixels and seconds.
  *
  * image-classification, audio-classification, video-classification
- *   item    one part, bytes
- *   params  top_k (default 5), function_to_apply
+ *   item    one part, bytes; a video is an animated GIF, WebP or PNG
+ *   params  top_k (default 5; audio: all), function_to_apply;
+ *           video: frame_sampling_rate: uint
  *   result  [{label, score}], best first
  * zero-shot-image-classification, zero-shot-audio-classification
  *   item    one part, bytes
@@ -146,12 +147,14 @@
  *   result  [{label, score}], best first
  * automatic-speech-recognition
  *   item    one part, bytes
- *   params  return_timestamps: bool or "word"; language, task: text;
- *           generation_parameters: map, of generate()
+ *   params  return_timestamps: bool, "word" or "char", as the model can;
+ *           language, task: text (Whisper); generation_parameters: map, of
+ *           generate(); chunk_length_s, stride_length_s: float: in pieces
+ *           A sound beyond Whisper's window is read by its timestamps.
  *   result  {text, chunks?: [{text, timestamp: [from, to]}]}
  * object-detection, zero-shot-object-detection
  *   item    one part, bytes
- *   params  threshold; candidate_labels (zero-shot)
+ *   params  threshold; zero-shot: candidate_labels, top_k
  *   result  [{label, score, box: {xmin, ymin, xmax, ymax}}]
  * image-segmentation
  *   params  threshold, mask_threshold, overlap_mask_area_threshold, subtask
@@ -160,25 +163,28 @@
  *   result  {depth: text, a PNG in base64}
  * image-feature-extraction
  *   params  pool: bool
- *   result  one part, tensor f32
+ *   result  one part, tensor f32 [1][tokens][dim], or as the model has it;
+ *           with pool [1][dim]
  * document-question-answering
- *   item    bytes, and a text with the role "question"; a text with the role
- *           "words" (JSON: [[word, [x0, y0, x1, y1]]]) in the place of reading
- *           the picture
+ *   item    a text with the role "question" and one with the role "words"
+ *           (JSON: [[word, [x0, y0, x1, y1]]], in thousandths of the page);
+ *           bytes may come along, but pictures are not read: without words it
+ *           is E_INVALID_REQUEST
  *   params  top_k, max_answer_len, doc_stride, max_question_len, max_seq_len,
  *           handle_impossible_answer
  *   result  [{answer, score, start, end}]
- * image-text-to-text, any-to-any
+ * image-text-to-text (any-to-any: not served yet)
  *   item    messages as of chat, with bytes among their parts
- *   params  as of chat
- *   result  as of chat
+ *   params  max_new_tokens, min_new_tokens, do_sample, temperature, top_k,
+ *           top_p, min_p, typical_p, repetition_penalty, seed, stop: as of chat
+ *   result  as of chat; no chunks
  * image-to-text
  *   item    one part, bytes; params generate_parameters: map
  *   result  {generated_text}
  * text-to-audio (and text-to-speech)
  *   item    one text; params generate_parameters: map
  *   result  one part, bytes: audio/wav
- * mask-generation
+ * mask-generation (not served yet)
  *   params  points_per_batch, pred_iou_thresh, ...
  *   result  [{score, mask: text, a PNG in base64}]
  * keypoint-matching

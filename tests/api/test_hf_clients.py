@@ -269,7 +269,7 @@ def test_two_pictures_are_one_input(ask):
 
 def test_a_picture_and_a_text_are_a_message(ask):
     assert ask.post("image-text-to-text", inputs={"image": PNG64, "text": "what?"}) == [{"generated_text": "a cat"}]
-    assert ask.job()["parts"] == [[("bytes", "user", PNG), ("text", "user", "what?")]]
+    assert ask.job()["parts"] == [[("bytes", "user", PNG), ("text", "", "what?")]]
 
 
 def test_vectors_of_a_picture(ask):
