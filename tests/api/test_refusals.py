@@ -64,7 +64,7 @@ def test_two_models_share_the_budget(tmp_path):
     with Daemon(tmp_path, config="memory: 180 MiB\n") as d:
         for name in ("first", "second"):
             d.add(name, MODELS / MINILM)
-        d.post("/berth/load", model="first")
+        d.post("/berth/load", model="first", pin=True)
         status, _, answer = d.ask("POST", "/berth/load", {"model": "second"})
         assert status == 507, answer
         d.post("/berth/unload", model="first")
