@@ -225,13 +225,15 @@ static void write_server(struct jsonw *w, const struct verify *v, int b)
     jsonw_key(w, backends[b]);
     jsonw_object(w);
     if (json_next(&it)) {
-        struct str versions =
-            field_str(json_get(it.value, "extra"), "versions");
+        struct json versions =
+            json_get(json_get(it.value, "extra"), "versions");
         jsonw_kstr(w, "dtype", field_str(it.value, "dtype"));
         jsonw_kstr(w, "device", field_str(it.value, "device"));
         jsonw_kstr(w, "level", field_str(it.value, "level"));
-        if (versions.n)
-            jsonw_kstr(w, "versions", versions);
+        if (json_type(versions) == JSON_OBJECT) {
+            jsonw_key(w, "versions");
+            write_flat(w, versions);
+        }
     }
     jsonw_end_object(w);
 }
