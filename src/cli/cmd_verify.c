@@ -138,6 +138,17 @@ static int ask(struct verify *v, int backend, const char *task, size_t from,
     return r;
 }
 
+static void compare_replies(struct verify *v, const struct reply reply[2],
+                            bool ids)
+{
+    struct json a = json_root(reply[NATIVE].doc);
+    struct json b = json_root(reply[TRANSFORMERS].doc);
+    if (ids)
+        compare_ids(&v->sums, json_get(a, "ids"), json_get(b, "ids"));
+    else
+        compare_answers(&v->sums, a, b);
+}
+
 /* One text at a time: each is a question of its own, and none is padded. */
 static int compare_task(struct verify *v, const char *task, bool ids,
                         struct err *err)
@@ -147,12 +158,8 @@ static int compare_task(struct verify *v, const char *task, bool ids,
         struct reply reply[2] = {0};
         for (int b = NATIVE; b <= TRANSFORMERS && r == 0; b++)
             r = ask(v, b, task, i, 1, &reply[b], err);
-        struct json a = json_root(reply[NATIVE].doc);
-        struct json b = json_root(reply[TRANSFORMERS].doc);
-        if (r == 0 && ids)
-            compare_ids(&v->sums, json_get(a, "ids"), json_get(b, "ids"));
-        else if (r == 0)
-            compare_answers(&v->sums, a, b);
+        if (r == 0)
+            compare_replies(v, reply, ids);
         reply_fini(&reply[NATIVE]);
         reply_fini(&reply[TRANSFORMERS]);
     }
