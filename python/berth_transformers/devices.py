@@ -21,6 +21,10 @@ class Placement:
         """Bytes in use on the device; 0 where that is the process's own memory."""
         return 0
 
+    def all(self):
+        """Bytes of the whole device; 0 where that is the host's memory, or not known."""
+        return 0
+
     def step(self):
         """After a forward: a device that only collects work begins it now."""
 
@@ -43,6 +47,9 @@ class CudaPlacement(Placement):
 
     def used(self):
         return self.module.memory_reserved(self.index)
+
+    def all(self):
+        return self.module.mem_get_info(self.index)[1]
 
 
 class XlaPlacement(Placement):

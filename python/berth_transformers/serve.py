@@ -205,7 +205,8 @@ class Server:
         self._channel.send("READY", {"tasks": tasks, "task": tasks[0], "dim": dimension(model),
                                      "max_tokens": model.max_tokens, "memory": memory, "dtype": model.short_dtype,
                                      "isa": instruction_set(model), "load_ns": load_ns, "extra": extra,
-                                     "limits": {"jobs": JOBS_MAX, "bytes": BYTES_MAX}})
+                                     "limits": {"jobs": JOBS_MAX, "bytes": BYTES_MAX,
+                                                "device_bytes": model.placement.all()}})
         self._channel.send("CREDIT", {"jobs": JOBS_MAX, "bytes": BYTES_MAX})
 
     def _log(self, level, text):

@@ -521,10 +521,11 @@ static void on_timer(struct loop_timer *t)
         ping(i);
 }
 
-/* What it may have: a reservation is what it should need. */
+/* What it may have where its weights are: a reservation is what it should
+ * need. */
 static uint64_t memory_limit(const struct instance *i)
 {
-    return 2 * i->reserved.bytes[BUDGET_HOST] + MEMORY_SLACK;
+    return 2 * i->reserved.bytes[choice_device(i->device)] + MEMORY_SLACK;
 }
 
 static int greeted(struct child *c, struct err *err)

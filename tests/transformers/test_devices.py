@@ -56,6 +56,11 @@ def test_the_device_that_was_asked_for(asked, name):
     assert devices.choose(asked, StandInCuda, StandInXla).name == name
 
 
+def test_a_card_says_how_much_it_has():
+    assert devices.choose("cuda:1", StandInCuda, StandInXla).all() == 8 * GIB
+    assert devices.choose("cpu", nothing, nothing).all() == 0
+
+
 def test_auto_without_an_accelerator_is_the_cpu():
     placement = devices.choose("auto", nothing, nothing)
     assert placement.name == "cpu" and placement.device == torch.device("cpu") and placement.used() == 0

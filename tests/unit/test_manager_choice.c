@@ -175,9 +175,9 @@ static void what_it_needs_goes_by_dtype_and_device(void **state)
         const char *dtype, *device;
         uint64_t mib;
     } rows[] = {
-        {"exact", "cpu", 528 + 400}, {"f32", "cpu", 528 + 400},
-        {"bf16", "cpu", 528 + 200},  {"f16", "cpu", 528 + 200},
-        {"auto", "cpu", 528 + 150},
+        {"exact", "cpu", 480 + 400}, {"f32", "cpu", 480 + 400},
+        {"bf16", "cpu", 480 + 200},  {"f16", "cpu", 480 + 200},
+        {"auto", "cpu", 480 + 150},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         const struct manager_model_config model = {.name = RIG_MODEL,
@@ -210,7 +210,7 @@ static void a_device_has_a_budget_of_its_own(void **state)
     fake_settle(r->f);
     assert_int_equal(o.code, 0);
     assert_string_equal(look(r).device, "cuda:1");
-    assert_int_equal(look(r).reserved, 400 * MIB);
+    assert_int_equal(look(r).reserved, 352 * MIB);
     rig_end(r);
 }
 
