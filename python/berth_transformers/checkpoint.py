@@ -70,6 +70,12 @@ def weight_files(folder):
     raise Refused("damaged_file", "the model has no weights: there is no *.safetensors file")
 
 
+def weight_bytes(folder):
+    """Of all files that hold the weights."""
+    gguf = gguf_file(folder)
+    return sum(os.path.getsize(f) for f in ([Path(folder, gguf)] if gguf else weight_files(folder)))
+
+
 def tensor_bytes(files):
     """Tensor name to its bytes, from the headers of the files."""
     sizes = {}

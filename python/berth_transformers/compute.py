@@ -53,7 +53,7 @@ class Compute:
         self._draining = False
         self._running = ()  # jobs of the forward that runs
         self._stop = False  # all of them have been cancelled
-        self._batcher = Batcher()
+        self._batcher = Batcher(model.placement.batch_tokens)
         self._next_deadline = None
         self._generator = None
         if any(task.generates for task in model.tasks.values()):

@@ -10,6 +10,9 @@ KINDS = ("cpu", "cuda", "xla")
 
 class Placement:
     """Where a model computes. device: torch's; name: as READY and status say it."""
+    # Padded tokens of a batch, beyond which more cost as much as a batch of their own. all-MiniLM-L6-v2 on a core of
+    # Zen 4: 0.44 ms of its time a token one at a time, 0.32 at 512, 0.31 at 2048, 0.30 at 4096.
+    batch_tokens = 2048
 
     def __init__(self, name, device):
         self.name, self.device = name, device
@@ -31,6 +34,7 @@ class Placement:
 
 class CudaPlacement(Placement):
     """module: torch.cuda, or a stand-in for it."""
+    batch_tokens = 16384  # enough to fill a card; not measured on one
 
     def __init__(self, index, device, module):
         super().__init__(f"cuda:{index}", device)
@@ -54,6 +58,7 @@ class CudaPlacement(Placement):
 
 class XlaPlacement(Placement):
     """xla: the package torch_xla, or a stand-in for it."""
+    batch_tokens = 16384  # as above
 
     def __init__(self, xla):
         super().__init__("xla", xla.device())

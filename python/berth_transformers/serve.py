@@ -159,7 +159,7 @@ class Server:
         folder, promised = load["folder"], load.get("memory", 0)
         self._progress("imports")
         used = self._memory.data()
-        files = sum(os.path.getsize(f) for f in checkpoint.weight_files(folder)) if promised else 0
+        files = checkpoint.weight_bytes(folder) if promised else 0  # mapped while they are read
         on_host = load["device"] in ("cpu", "auto")
         self._limit(used, promised + files if promised and on_host else 0)
         options = dict(load.get("options") or {})
@@ -198,15 +198,19 @@ class Server:
 
     def _say_ready(self, model, load_ns):
         tasks = list(model.tasks)
-        extra = {"notes": [n[:NOTE_MAX] for n in model.notes], "versions": versions(), "device": model.placement.name}
+        basic = {"notes": [n[:NOTE_MAX] for n in model.notes], "versions": versions(), "device": model.placement.name}
+        extra = dict(basic)
         for task in reversed(tasks):
             extra |= model.tasks[task].extra()
-        memory = self._memory.resident() + model.placement.used()
-        self._channel.send("READY", {"tasks": tasks, "task": tasks[0], "dim": dimension(model),
-                                     "max_tokens": model.max_tokens, "memory": memory, "dtype": model.short_dtype,
-                                     "isa": instruction_set(model), "load_ns": load_ns, "extra": extra,
-                                     "limits": {"jobs": JOBS_MAX, "bytes": BYTES_MAX,
-                                                "device_bytes": model.placement.all()}})
+        body = {"tasks": tasks, "task": tasks[0], "dim": dimension(model), "max_tokens": model.max_tokens,
+                "memory": self._memory.resident() + model.placement.used(), "dtype": model.short_dtype,
+                "isa": instruction_set(model), "load_ns": load_ns, "extra": extra,
+                "limits": {"jobs": JOBS_MAX, "bytes": BYTES_MAX}}
+        try:
+            self._channel.send("READY", body)
+        except frames.TooLarge:
+            basic["notes"].append("labels and prompts are too many to be listed")
+            self._channel.send("READY", body | {"extra": basic})
         self._channel.send("CREDIT", {"jobs": JOBS_MAX, "bytes": BYTES_MAX})
 
     def _log(self, level, text):

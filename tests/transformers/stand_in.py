@@ -46,6 +46,8 @@ class MeanVector(tasks.Task):
             raise ValueError("a secret in /root/secret/path")
         if how == "memory":
             torch.empty(1 << 50, dtype=torch.uint8)
+        if how == "gigabyte":
+            torch.zeros(1 << 30, dtype=torch.uint8)
         if how == "forever":
             while True:
                 self.model.model(input_ids=torch.tensor([request.inputs]))

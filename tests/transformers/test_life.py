@@ -269,11 +269,12 @@ def test_a_second_load_is_refused(minilm):
     server.end()
 
 
-def test_a_promise_of_memory_is_kept(minilm):
-    """With room for the model and little more, an input that needs much is refused, and the server lives."""
+def test_a_promise_of_memory_is_kept(minilm, minilm_server):
+    """What is allocated beyond it is refused, and the server lives; without a limit the same is granted."""
+    assert minilm_server.vectors(["x"], params={"how": "gigabyte"}).shape == (1, 384)
     server = Server()
     server.ready(minilm, memory=200 << 20)
-    job = server.ask(["x"], params={"how": "memory"})
+    job = server.ask(["x"], params={"how": "gigabyte"})
     assert server.answers(job)[job, 0].body["code"] == "insufficient_memory"
     assert server.vectors(["usable"]).shape == (1, 384)
     server.end()
