@@ -8,6 +8,8 @@
 #include "base/mem.h"
 #include "http/http_parts.h"
 #include <assert.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -179,8 +181,19 @@ void http_reply_pieces(struct http_request *r, int status, const char *type,
     begin_pulled(r, status, type, 8u << 20);
 }
 
+/* What a reader has not taken should be known here, and not lie in megabytes
+ * of the kernel's (tcp(7), TCP_NOTSENT_LOWAT). Without it streams work too. */
+static void hold_little(struct http_conn *c)
+{
+    int bytes = STREAM_UNSENT;
+    if (c->peer == HTTP_TCP && setsockopt(c->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT,
+                                          &bytes, sizeof(bytes)))
+        return;
+}
+
 void http_stream_begin(struct http_request *r, int status, const char *type)
 {
+    hold_little(r->conn);
     r->stream = true;
     http_add_header(r, "Cache-Control", "no-store");
     begin_pulled(r, status, type, STREAM_MAX);

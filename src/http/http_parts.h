@@ -13,7 +13,12 @@
 #include "http/http.h"
 #include <microhttpd.h>
 
-enum { LISTENERS_MAX = 16, STREAM_MAX = 256 << 10, PIECE_BYTES = 64 << 10 };
+enum {
+    LISTENERS_MAX = 16,
+    STREAM_MAX = 256 << 10,
+    STREAM_UNSENT = 32 << 10, /* of a stream, in the kernel */
+    PIECE_BYTES = 64 << 10,
+};
 
 enum conn_phase {
     CONN_FIRST,  /* accepted; no request line yet */

@@ -121,7 +121,8 @@
  *           the result, which then has neither, for a long answer's would not
  *           fit in it. A stream that has less credit than FRAME_CHUNK_MAX makes
  *           no step; a chunk that is longer is cut in several
- *   result  {text: all of it, finish: "stop" (end of sequence),
+ *   result  (E_TOO_LARGE when it does not fit in a frame)
+ *           {text: all of it, finish: "stop" (end of sequence),
  *           "stop_sequence", "length", seed: int (of a sampled one)}; with
  *           details or logprobs: tokens: [{id, text, logprob (null: of the
  *           first one of a prompt), special, top: [{id, text, logprob}] (best

@@ -57,16 +57,20 @@ class Stream:
         word = said.get("text")
         count = int(said.get("count", 5))
         most = params.get("max_new_tokens", 256)
-        self.tokens = [self.token(i, urllib.parse.unquote(word) if word else f"{mark}w{i} ") for i in range(min(count, most))]
+        word = urllib.parse.unquote(word) if word else None
+        self.words = [word or f"{mark}w{i} " for i in range(min(count, most))]
         self.finish = "length" if count > most else "stop"
         self.cut(params.get("stop", []))
-        if "special" in said:
-            self.tokens.append(self.token(len(self.tokens), "</s>", special=True))
-        if params.get("echo"):
-            first = self.token(0, self.prompt)
-            first["logprob"] = None
-            self.tokens.insert(0, first)
+        self.special, self.echo = "special" in said, bool(params.get("echo"))
+        self.n = len(self.words) + self.special
         self.prompt_tokens = [self.token(i, w + " ") for i, w in enumerate(self.prompt.split())]
+
+    def at(self, i):
+        """Token i of the answer; the prompt first, where it is wanted."""
+        if self.echo and i == 0:
+            return self.token(0, self.prompt) | {"logprob": None}
+        i -= self.echo
+        return self.token(i, self.words[i]) if i < len(self.words) else self.token(i, "</s>", special=True)
 
     def token(self, i, text, special=False):
         entry = {"id": 100 + i, "text": text, "logprob": -i / 4, "special": special}
@@ -78,20 +82,18 @@ class Stream:
 
     def cut(self, stops):
         """The text ends before the first stop text."""
-        text = "".join(t["text"] for t in self.tokens)
+        text = "".join(self.words) if stops else ""
         found = [text.index(s) for s in stops if s in text]
         if not found:
             return
         self.finish, kept, left = "stop_sequence", [], min(found)
-        for t in self.tokens:
-            if left <= 0:
-                break
-            kept.append({**t, "text": t["text"][:left]})
-            left -= len(t["text"])
-        self.tokens = kept
+        while left > 0:
+            kept.append(self.words[len(kept)][:left])
+            left -= len(kept[-1])
+        self.words = kept
 
     def text(self):
-        return "".join(t["text"] for t in self.tokens if not t["special"])
+        return self.prompt * self.echo + "".join(self.words)
 
 
 class Job:
@@ -140,9 +142,9 @@ class Server:
         if s.spend:
             self.chunk(job, s, "x" * s.spend, None)
             return True
-        if s.sent == len(s.tokens):
+        if s.sent == s.n + s.echo:
             return self.done(job, s)
-        token = s.tokens[s.sent]
+        token = s.at(s.sent)
         if job.credit is not None:
             text = "" if token["special"] else token["text"]
             self.chunk(job, s, text, {"tokens": [token]} if job.details else None)
@@ -156,7 +158,7 @@ class Server:
             text = s.prompt + text
         result = {"text": text, "finish": s.finish} | ({} if s.seed is None else {"seed": s.seed})
         self.c.send("DONE", {"item": s.index, "result": result, "usage": {
-            "tokens": len(s.prompt_tokens), "generated": len(s.tokens)}}, job.id)
+            "tokens": len(s.prompt_tokens), "generated": s.n}}, job.id)
         return self.over(job, s)
 
     def over(self, job, stream):
