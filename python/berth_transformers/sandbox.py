@@ -11,7 +11,6 @@ import os
 import resource
 import struct
 import sys
-import sysconfig
 
 from .jobs import Refused
 
@@ -46,8 +45,8 @@ def abi():
 def interpreter_paths():
     """What Python, its packages and their libraries are read from."""
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    return {sys.prefix, sys.base_prefix, sys.exec_prefix, sysconfig.get_path("purelib"), sysconfig.get_path("platlib"),
-            package}
+    packages = {p for p in sys.path if os.path.basename(p) in ("site-packages", "dist-packages")}
+    return {sys.prefix, sys.base_prefix, sys.exec_prefix, package, *packages}
 
 
 def narrow(root, device="cpu"):
