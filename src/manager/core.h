@@ -16,6 +16,7 @@
 #include "manager/log_ring.h"
 #include "manager/manager.h"
 #include "manager/plans.h"
+#include "manager/poison.h"
 #include "manager/states.h"
 #include "manager/waiting_line.h"
 #include "manager/wanted.h"
@@ -50,6 +51,7 @@ struct manager {
     uint64_t standby_from_ns; /* not before; UINT64_MAX: no more */
     bool standby_used;        /* the backend has served a model */
     struct events events;
+    struct poison poison;
     struct list jobs[CORE_JOB_BUCKETS]; /* by id */
     struct list ending;                 /* jobs whose failure is to be told */
     struct list answers;                /* outcomes to be told */

@@ -229,6 +229,8 @@ static int hear_ready(struct instance *i, const struct frame *f,
     i->dim = (uint32_t)wire_uint(f->body, "dim", 0);
     i->real_bytes = wire_uint(f->body, "memory", 0);
     i->extra = wire_dup(wire_get(f->body, "extra"));
+    if (!strcmp(i->device, "auto") && wire_text(i->extra, "device").n)
+        copy_text(i->extra, "device", i->device, sizeof(i->device));
     i->load_ns = core_now(i->m) - i->born_ns;
     move(i, INSTANCE_READY, "");
     arm(i, (uint64_t)PING_S * CORE_SECOND_NS);
@@ -557,14 +559,18 @@ static int greeted(struct child *c, struct err *err)
 }
 
 /* What was in flight goes back to the deployment, each with its blame. */
-static void return_flights(struct instance *i, const char *reason)
+static void return_flights(struct instance *i, const char *reason,
+                           const struct world_exit *how)
 {
+    /* An operator or the kernel kills; a request makes it fall or hang. */
+    bool blames =
+        how->signal != SIGKILL || i->child->error.code || i->child->broke.code;
     while (!list_empty(&i->flights)) {
         struct flight *f = list_of(i->flights.next, struct flight, link);
         struct job *j = f->job;
         flight_free(f);
         if (j)
-            job_crashed(j, reason);
+            job_crashed(j, reason, blames);
     }
 }
 
@@ -595,7 +601,7 @@ static void gone(struct child *c, const struct world_exit *how)
     }
     refused = refused && i->load_ns == 0;
     list_del(&i->link);
-    return_flights(i, why.msg);
+    return_flights(i, why.msg, how);
     deployment_lost(d, died ? &why : NULL, refused);
     instance_free(i);
 }

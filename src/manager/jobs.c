@@ -4,6 +4,7 @@
  * that submits or cancels never does so from inside the manager's own work.
  */
 #include "manager/jobs.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "manager/deployment.h"
 #include "manager/idle.h"
@@ -96,7 +97,18 @@ void jobs_tell(struct manager *m)
     }
 }
 
-void job_crashed(struct job *j, const char *reason)
+static void remember(struct job *j)
+{
+    const struct poison_request request = {j->d->model->name, j->task,
+                                           j->params, j->items, j->n_items};
+    struct manager *m = j->d->m;
+    log_warn("manager: a request ended the inference server of %s twice: it is "
+             "refused for some time",
+             request.model);
+    poison_add(&m->poison, &request, core_now(m));
+}
+
+void job_crashed(struct job *j, const char *reason, bool blames)
 {
     struct deployment *d = j->d;
     struct err err;
@@ -105,6 +117,8 @@ void job_crashed(struct job *j, const char *reason)
         (d->state == DEPLOYMENT_DRAINING && !d->rests)) {
         err_set(&err, E_WORKER_CRASHED, "%s: %s%s", d->model->name, reason,
                 j->began ? "; the stream ended before its answer did" : "");
+        if (j->crashes >= CRASHES_MAX && blames) /* the second time alone */
+            remember(j);
         job_fail(j, E_WORKER_CRASHED, &err);
         return;
     }
@@ -335,6 +349,16 @@ static int check_room(const struct deployment *d, size_t bytes, struct err *err)
     return 0;
 }
 
+static int check_poison(const struct model *model,
+                        const struct manager_job *job, struct err *err)
+{
+    const struct manager *m = model->m;
+    const struct poison_request request = {
+        model->name, job->task ? job->task : "", job->params, job->items,
+        job->n_items};
+    return poison_check(&m->poison, &request, core_now(m), err);
+}
+
 static void accept(struct deployment *d, struct job *j)
 {
     struct manager *m = d->m;
@@ -362,6 +386,8 @@ int manager_submit(struct manager *m, const struct manager_job *job,
         r = check_state(model->deployment, job, err);
     if (r == 0)
         r = check_room(model->deployment, bytes, err);
+    if (r == 0)
+        r = check_poison(model, job, err);
     if (r < 0)
         return r;
     if (job->deadline_ns && job->deadline_ns <= core_now(m))

@@ -41,8 +41,8 @@ struct job *job_find(const struct manager *m, uint64_t id);
 void job_fail(struct job *j, int code, const struct err *err);
 /* Tells the failures that wait. */
 void jobs_tell(struct manager *m);
-/* Its instance died while it was in flight. */
-void job_crashed(struct job *j, const char *reason);
+/* Its instance died while it was in flight. blames: it may be the cause. */
+void job_crashed(struct job *j, const char *reason, bool blames);
 /* An item came back. parts NULL: it failed with err. */
 void job_item_done(struct job *j, const struct manager_result *result);
 void job_chunk(struct job *j, const struct manager_chunk *chunk);

@@ -324,6 +324,7 @@ int manager_new(struct manager **ret, const struct manager_config *config,
     for (size_t i = 0; i < CORE_JOB_BUCKETS; i++)
         list_init(&m->jobs[i]);
     events_init(&m->events);
+    poison_init(&m->poison, world->random(world->ctx));
     m->later = (struct loop_timer){.fn = on_later, .ctx = m};
     m->sweep = (struct loop_timer){.fn = on_sweep, .ctx = m};
     m->drain_timer = (struct loop_timer){.fn = on_drain_limit, .ctx = m};

@@ -92,6 +92,54 @@ static void a_job_that_kills_twice_is_answered_and_innocents_live(void **state)
     assert_int_equal(fake_spawned(r->f, WORLD_WORKER), 3);
 }
 
+/* Texts of different lengths are different requests. */
+static int try_text(struct rig *r, struct asked *a, size_t bytes)
+{
+    const struct manager_job like = {.priority = 5};
+    int code = rig_try(r, a, &like, 1, bytes);
+    fake_settle(r->f);
+    return code;
+}
+
+static void falls(struct rig *r, int code, int signal)
+{
+    fake_exit(worker(r), code, signal);
+    fake_settle(r->f);
+    fake_turn(r->f, 300);
+}
+
+static void a_request_that_kills_alone_is_refused_for_ten_minutes(void **state)
+{
+    struct rig *r = *state;
+    struct asked first = {0}, again = {0}, other = {0}, later = {0};
+    rig_load(r);
+    assert_int_equal(try_text(r, &first, 20), 0);
+    falls(r, 0, SIGSEGV);
+    falls(r, 1, 0);
+    assert_int_equal(first.err.code, E_WORKER_CRASHED);
+    assert_int_equal(try_text(r, &again, 20), -E_WORKER_CRASHED);
+    assert_non_null(strstr(r->err.msg, "it is refused for 600 s more"));
+    assert_int_equal(try_text(r, &other, 21), 0);
+    assert_true(fake_answer(worker(r), other.id));
+    assert_int_equal(other.done, 1);
+    r->f->now_ns += 601 * UINT64_C(1000000000);
+    assert_int_equal(try_text(r, &later, 20), 0);
+    manager_cancel(r->m, later.id);
+}
+
+static void whoever_is_killed_from_outside_blames_nobody(void **state)
+{
+    struct rig *r = *state;
+    struct asked first = {0}, again = {0};
+    rig_load(r);
+    assert_int_equal(try_text(r, &first, 20), 0);
+    falls(r, 0, SIGKILL);
+    falls(r, 0, SIGKILL);
+    assert_int_equal(first.err.code, E_WORKER_CRASHED);
+    assert_int_equal(try_text(r, &again, 20), 0);
+    manager_cancel(r->m, again.id);
+}
+
 static void pauses_double_from_nothing_to_ten_seconds(void **state)
 {
     struct rig *r = *state;
@@ -515,6 +563,8 @@ int main(void)
         TEST(jobs_of_a_crash_are_retried_one_at_a_time),
         TEST(items_that_were_answered_are_not_run_again),
         TEST(a_job_that_kills_twice_is_answered_and_innocents_live),
+        TEST(a_request_that_kills_alone_is_refused_for_ten_minutes),
+        TEST(whoever_is_killed_from_outside_blames_nobody),
         TEST(pauses_double_from_nothing_to_ten_seconds),
         TEST(jitter_adds_at_most_a_quarter),
         TEST(an_answered_job_closes_the_breaker),
