@@ -47,7 +47,7 @@ def default_task(folder, config, wanted):
     architectures are for."""
     if wanted:
         if wanted not in TABLE or not there(wanted):
-            raise Refused("unsupported_task", f"there is no task '{wanted}'; there are {', '.join(TABLE)}")
+            raise Refused("unsupported_task", f"there is no task '{wanted}'; docs/backends.md lists those there are")
         if not auto_class(wanted, config):
             raise Refused("unsupported_task", f"a model of the type {config.model_type} cannot do {wanted}")
         return wanted

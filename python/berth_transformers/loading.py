@@ -3,6 +3,7 @@
 Only safetensors (or one GGUF file) are read, only from the folder, and code that a repository carries is never run.
 """
 import contextlib
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -160,6 +161,10 @@ def _part(folder, what, auto, **more):
         if "trust_remote_code" in str(e):
             raise Refused("unsupported_architecture", f"the model's {what} needs code of its own (auto_map), which is "
                           "never run") from e
+        missing = re.search(r"Missing optional dependencies: ([\w, -]+)", str(e))
+        if missing:
+            raise Refused("unsupported_option", f"the model's {what} needs {missing[1]}, which the backend does not "
+                          "have") from e
         raise Refused("damaged_file", f"the model's {what} cannot be loaded: {errors.plain(e)}") from e
 
 
