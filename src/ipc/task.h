@@ -164,8 +164,8 @@
  *   result  {depth: text, a PNG in base64}
  * image-feature-extraction
  *   params  pool: bool
- *   result  one part, tensor f32 [1][tokens][dim], or as the model has it;
- *           with pool [1][dim]
+ *   result  one part, tensor f32: [tokens][dim], or as the model has it; with
+ *           pool [dim]
  * document-question-answering
  *   item    a text with the role "question" and one with the role "words"
  *           (JSON: [[word, [x0, y0, x1, y1]]], in thousandths of the page);

@@ -82,7 +82,7 @@ def as_reference(answer, task):
     if task == "text-to-audio":
         return soundfile.read(io.BytesIO(answer.parts[0].data), dtype="float32")
     if answer.parts:
-        return answer.parts[0].data.tolist()
+        return [answer.parts[0].data.tolist()]  # the pipeline's is a batch of one
     if task == "image-to-text":
         return [answer.result]
     if task == "image-text-to-text":
@@ -451,6 +451,15 @@ def test_a_chat_about_a_picture(models):
     assert refusal(model, task, [Part("text", "hi", "wizard")]).code == "invalid_request"
     assert refusal(model, task, parts, {"stop": [""]}).code == "invalid_request"
     assert refusal(model, task, [Part("text", "long " * 400, "user")]).code == "input_too_long"
+
+
+def test_a_processor_that_needs_torchvision_is_refused_at_load(tmp_path):
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).write_bytes((GOLDEN / "image_classification" / name).read_bytes())
+    (tmp_path / "preprocessor_config.json").write_text('{"image_processor_type": "Sam3ImageProcessor"}')
+    with pytest.raises(Refused) as refused:
+        loading.load(tmp_path, device="cpu")
+    assert refused.value.code == "unsupported_option" and "torchvision" in refused.value.sentence
 
 
 def test_a_loaded_model_says_what_it_knows(models):

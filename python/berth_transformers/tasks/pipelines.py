@@ -28,11 +28,14 @@ class PipelineTask(Task):
     batches = False  # items whose inputs have equal shapes can share a forward
 
     def __init__(self, model):
-        import transformers
         super().__init__(model)
+        self.pipe = self._made()
+
+    def _made(self):
+        import transformers
+        model = self.model
         given = {need: getattr(model, need) for need in self.needs}
-        self.pipe = getattr(transformers, self.pipeline)(model=model.model, task=self.names[0], device=model.device,
-                                                         **given)
+        return getattr(transformers, self.pipeline)(model=model.model, task=self.names[0], device=model.device, **given)
 
     # ---- what a row may say otherwise ----
 
@@ -187,7 +190,7 @@ class ImageFeatureExtraction(PipelineTask):
             return [Refused("unsupported_option", errors.plain(e))]
 
     def answer(self, out):
-        return Answer(parts=[Part("tensor", out.float().numpy())])
+        return Answer(parts=[Part("tensor", out[0].float().numpy())])  # of the pipeline's batch of one
 
     def extra(self):
         return {}
@@ -256,8 +259,8 @@ class VideoClassification(PipelineTask):
     parameters = {"top_k": "uint", "function_to_apply": FUNCTIONS, "frame_sampling_rate": "uint"}
     batches = True
 
-    def __init__(self, model):
-        Task.__init__(self, model)
+    def _made(self):
+        return None
 
     def read(self, item):
         options = self.options(item)

@@ -166,7 +166,8 @@ def document():
     for question, parameters in (("what is the total?", {}), ("what is the date", {"top_k": 3}),
                                  ("name?", {"max_answer_len": 2}), ("who paid", {"handle_impossible_answer": True}),
                                  ("what is the name", {"max_seq_len": 16, "doc_stride": 4, "top_k": 2})):
-        yield case([{"text": question, "role": "question"}, {"text": json.dumps(words), "role": "words"}], parameters)
+        yield case([*files("picture.png"), {"text": question, "role": "question"},
+                    {"text": json.dumps(words), "role": "words"}], parameters)
 
 
 def image_to_text():
