@@ -278,3 +278,35 @@ def test_a_promise_of_memory_is_kept(minilm, minilm_server):
     assert server.answers(job)[job, 0].body["code"] == "insufficient_memory"
     assert server.vectors(["usable"]).shape == (1, 384)
     server.end()
+
+
+def test_a_model_that_does_not_fit_is_an_error_and_not_a_death(tmp_path, tiny_bert):
+    """bf16 weights that take twice their bytes in f32, and a promise of next to nothing."""
+    import shutil
+    import torch
+    import transformers
+    shutil.copytree(tiny_bert("BertModel"), tmp_path / "large")
+    config = transformers.BertConfig(vocab_size=250_000, hidden_size=512, num_hidden_layers=1, num_attention_heads=2,
+                                     intermediate_size=64)
+    transformers.BertModel(config).to(torch.bfloat16).save_pretrained(tmp_path / "large")
+    server = Server()
+    server.greet()
+    frame, _ = server.load(tmp_path / "large", memory=1 << 20)
+    assert (frame.type, frame.job, frame.body["code"]) == ("ERROR", 0, "insufficient_memory")
+    assert server.recv() is None and server.process.wait(10) == 1
+
+
+def test_a_load_that_is_refused_says_why_and_ends(tmp_path, tiny_bert):
+    server = Server()
+    server.greet()
+    frame, seen = server.load(tiny_bert("BertModel"), dtype="int4")
+    assert (frame.type, frame.job, frame.body["code"]) == ("ERROR", 0, "unsupported_option")
+    assert server.recv() is None and server.process.wait(10) == 1
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    server = Server()
+    server.greet()
+    frame, _ = server.load(tmp_path / "nothing")
+    assert (frame.type, frame.job, frame.body["code"]) == ("ERROR", 0, "damaged_file")
+    assert server.recv() is None and server.process.wait(10) == 1
