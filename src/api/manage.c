@@ -83,6 +83,7 @@ static void status_manager(struct jsonw *w, const struct manager_status *s)
     jsonw_key(w, "standby");
     jsonw_object(w);
     jsonw_kuint(w, "waiting", s->standby);
+    jsonw_kuint(w, "ready", s->standby_ready);
     jsonw_kint(w, "pid", s->standby_pid);
     jsonw_end_object(w);
     jsonw_kuint(w, "models", s->models);

@@ -268,8 +268,9 @@ const char *manager_only_model(const struct manager *m);
 
 struct manager_status {
     uint64_t memory_budget, memory_reserved;
-    uint32_t standby; /* interpreters that wait */
-    int standby_pid;  /* of the first; 0: none */
+    uint32_t standby;       /* interpreters that wait, or import */
+    uint32_t standby_ready; /* those that have imported */
+    int standby_pid;        /* of the first; 0: none */
     uint32_t models, deployments_ready, instances, jobs_queued, jobs_running;
     uint64_t jobs_done, jobs_failed, jobs_retried, worker_deaths, truncations;
     bool starting; /* what the store and the cache hold is being read: until

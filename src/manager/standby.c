@@ -226,18 +226,17 @@ void standby_stop(struct manager *m)
     standby_yield(m, NULL);
 }
 
-uint32_t standby_count(const struct manager *m, int *ret_pid)
+void standby_see(const struct manager *m, struct manager_status *ret)
 {
-    uint32_t n = 0;
-    *ret_pid = 0;
     list_each(at, (struct list *)&m->standbys)
     {
         const struct standby *s = standby_at(at);
         if (s->going)
             continue;
-        *ret_pid = n++ ? *ret_pid : s->child->pid;
+        if (ret->standby++ == 0)
+            ret->standby_pid = s->child->pid;
+        ret->standby_ready += s->child->greeted;
     }
-    return n;
 }
 
 /* ---- its use ---- */

@@ -34,7 +34,7 @@ struct child *standby_adopt(struct standby *s, const struct child_role *role,
 void standby_yield(struct manager *m, const struct standby *but);
 /* What all of them have reserved. */
 void standby_add_reserved(const struct manager *m, struct budget_vector *sum);
-/* How many wait; the process of the first, 0 = none. */
-uint32_t standby_count(const struct manager *m, int *ret_pid);
+/* How many wait, how many of them have imported, the first one's process. */
+void standby_see(const struct manager *m, struct manager_status *ret);
 
 #endif

@@ -251,7 +251,7 @@ void manager_status(const struct manager *m, struct manager_status *ret)
         .waiting_for = boot_waits_for(m),
     };
     ret->preloads_ready = !ret->waiting_for;
-    ret->standby = standby_count(m, &ret->standby_pid);
+    standby_see(m, ret);
     list_each(at, (struct list *)&m->models)
     {
         const struct model *model = list_of(at, struct model, link);
