@@ -125,6 +125,13 @@ int manager_remove(struct manager *m, const char *name, bool all,
     return 0;
 }
 
+/* What the configuration declares and nobody has yet is what is being added. */
+static bool is_taken(const struct manager *m, const char *name)
+{
+    const struct model *model = registry_find(m, name);
+    return alias_find(m, name) || (model && model->state != MODEL_ABSENT);
+}
+
 int manager_add(struct manager *m, const char *name, const char *dir,
                 manager_done_fn *done, void *ctx, struct err *err)
 {
@@ -138,7 +145,7 @@ int manager_add(struct manager *m, const char *name, const char *dir,
                     "a folder has no revision: leave out the \"@\"");
     if (r == 0 && dir[0] != '/')
         r = err_set(err, E_INVALID_REQUEST, "%s is no absolute path", dir);
-    if (r == 0 && (registry_find(m, name) || alias_find(m, name)))
+    if (r == 0 && is_taken(m, name))
         r = err_set(err, E_CONFLICT, "the name %s is taken", name);
     if (r == 0)
         r = registry_make(m, parsed.id, "main", &model, err);

@@ -234,6 +234,29 @@ static void it_may_be_silent_for_longer(void **state)
     rig_end(r);
 }
 
+/* Its folder comes later than the configuration that names it. */
+static void what_is_declared_may_be_added(void **state)
+{
+    (void)state;
+    const struct manager_model_config model = {
+        .name = "mine", .backend = "transformers", .preload = true};
+    struct rig *r = begin(&model);
+    struct outcome o = {0};
+    r->f->backend = TF;
+    rig_start(r);
+    assert_int_equal(
+        manager_add(r->m, "mine", "/srv/mine", rig_outcome, &o, &r->err), 0);
+    assert_int_equal(
+        manager_add(r->m, "mine", "/srv/mine", rig_outcome, &o, &r->err),
+        -E_CONFLICT);
+    fake_settle(r->f);
+    assert_int_equal(o.code, 0);
+    assert_int_equal(rig_ask(r, "mine", NULL)->code, 0);
+    assert_string_equal(fake_serving(r->f, "mine")->launch,
+                        TF " cpu /srv/mine");
+    rig_end(r);
+}
+
 /* ---- variants ---- */
 
 #define BY_NATIVE       RIG_MODEL "#native"
@@ -408,6 +431,7 @@ int main(void)
         cmocka_unit_test(what_it_needs_goes_by_dtype_and_device),
         cmocka_unit_test(a_device_has_a_budget_of_its_own),
         cmocka_unit_test(it_may_be_silent_for_longer),
+        cmocka_unit_test(what_is_declared_may_be_added),
         cmocka_unit_test(one_model_by_both_beside_what_is_deployed),
         cmocka_unit_test(a_variant_that_is_not_used_goes),
         cmocka_unit_test(what_a_variant_is_not),
