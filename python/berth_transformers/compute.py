@@ -121,7 +121,8 @@ class Compute:
         batch = self._batcher.next(self._read)
         if batch:
             self._run(batch)
-        return worked or bool(batch) or bool(self._batcher)
+        begun = self._generator is not None and self._generator.active()
+        return worked or bool(batch) or bool(self._batcher) or begun
 
     def _take(self):
         while self._arrived:
