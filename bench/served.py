@@ -21,7 +21,7 @@ sys.path[:0] = [str(ROOT / "tests")]
 
 import numpy as np  # noqa: E402
 
-from daemon import BUILD, CACHE, MINILM, MODELS, Daemon, until  # noqa: E402
+from daemon import CACHE, MINILM, MODELS, Daemon, until  # noqa: E402
 from rows import row  # noqa: E402
 
 CLIENTS, REQUESTS, TURNS = 16, 320, 3
@@ -212,13 +212,12 @@ def overhead(daemon):
 
 def main():
     with tempfile.TemporaryDirectory() as folder:
-        config = f"models:\n  - name: {MINILM}\n    backend: transformers\n  - name: {SMOL}\n    backend: transformers\n"
-        with Daemon(folder, config=config, BERTH_BACKENDS=str(BUILD / "backends")) as d:
+        with Daemon(folder) as d:
             for name in MINILM, SMOL:
                 d.add(name, MODELS / name)
                 if name == SMOL:
                     d.post("/berth/unload", model=MINILM)
-                d.post("/berth/load", model=name)
+                d.post("/berth/load", model=name, backend="transformers")
                 if name == MINILM:
                     clients(d)
                     overhead(d)

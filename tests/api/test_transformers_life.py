@@ -15,15 +15,18 @@ from test_kills import Load
 CYCLES = int(os.environ.get("BERTH_CYCLES", 12))
 WARM = 4
 GROWTH_BYTES = 64 * 1024
-CONFIG = f"models:\n  - name: {MINILM}\n    backend: transformers\n"
-NO_STANDBY = CONFIG + "transformers:\n  standby: 0\n"
+NO_STANDBY = "transformers:\n  standby: 0\n"
 
 
 @pytest.fixture
 def daemon(tmp_path):
-    with Daemon(tmp_path, config=CONFIG) as d:
+    with Daemon(tmp_path) as d:
         d.add(MINILM, MODELS / MINILM)
         yield d
+
+
+def load(daemon):
+    return daemon.post("/berth/load", model=MINILM, backend="transformers")
 
 
 def standby(daemon):
@@ -32,7 +35,7 @@ def standby(daemon):
 
 
 def one_waits(daemon):
-    return until(lambda: daemon.get("/berth/status")["standby"]["ready"] == 1 and standby(daemon), 60, "a standby")
+    return until(lambda: daemon.get("/berth/status")["standby"]["waiting"] == 1 and standby(daemon), 60, "a standby")
 
 
 def files_of(daemon):
@@ -46,7 +49,7 @@ def test_cycles_of_load_run_unload_leave_nothing_behind(daemon):
     seen, took = {}, []
     for cycle in range(1, CYCLES + 1):
         began = time.monotonic()
-        daemon.post("/berth/load", model=MINILM)
+        load(daemon)
         took.append(time.monotonic() - began)
         (pid,) = daemon.workers()
         answer = daemon.post("/v1/embeddings", model=MINILM, input=[f"cycle {cycle}", "and a second text"])
@@ -65,25 +68,25 @@ def test_cycles_of_load_run_unload_leave_nothing_behind(daemon):
 
 @pytest.mark.timeout(300)
 def test_killed_servers_cost_no_request(daemon):
-    daemon.post("/berth/load", model=MINILM)
+    load(daemon)
     one_waits(daemon)
-    with Load(daemon) as load:
+    with Load(daemon) as clients:
         for _ in range(3):
-            load.wait_for(20)
+            clients.wait_for(20)
             (pid,) = until(daemon.workers, what="a server")
             os.kill(pid, signal.SIGKILL)
             killed = time.monotonic()
-            load.wait_for(1)
+            clients.wait_for(1)
             print(f"kill -9 to the next answer: {time.monotonic() - killed:.2f} s")
-        load.wait_for(20)
-    assert load.errors == []
+        clients.wait_for(20)
+    assert clients.errors == []
     shown = daemon.get(f"/berth/models/{MINILM}")
     assert shown["restarts"] == 3 and daemon.get("/berth/status")["worker_deaths"] == 3
 
 
 @pytest.mark.timeout(120)
 def test_a_hang_is_healed_and_reported(daemon):
-    daemon.post("/berth/load", model=MINILM)
+    load(daemon)
     one_waits(daemon)
     (pid,) = daemon.workers()
     os.kill(pid, signal.SIGSTOP)
@@ -92,19 +95,17 @@ def test_a_hang_is_healed_and_reported(daemon):
     assert len(answer["data"][0]["embedding"]) == 384
     print(f"SIGSTOP to the answer: {time.monotonic() - began:.1f} s")
     assert not alive(pid)
-    assert "no progress" in daemon.log()
+    assert "made no progress" in daemon.log()
 
 
 @pytest.mark.timeout(120)
 def test_too_little_memory_is_an_error_and_no_death(daemon):
-    daemon.post("/berth/load", model=MINILM)
+    load(daemon)
     one_waits(daemon)
     (pid,) = daemon.workers()
-    data = next(int(line.split()[1]) * 1024 for line in open(f"/proc/{pid}/status") if line.startswith("VmData"))
     _, hard = resource.prlimit(pid, resource.RLIMIT_DATA)
-    resource.prlimit(pid, resource.RLIMIT_DATA, (data, hard))
-    texts = ["many words " * 120 + str(i) for i in range(256)]
-    status, _, answer = daemon.ask("POST", "/v1/embeddings", {"model": MINILM, "input": texts})
+    resource.prlimit(pid, resource.RLIMIT_DATA, (4096, hard))  # nothing more can be had
+    status, _, answer = daemon.ask("POST", "/v1/embeddings", {"model": MINILM, "input": "many words " * 120})
     assert status == 507 and answer["error"]["code"] == "insufficient_memory", (status, answer)
     resource.prlimit(pid, resource.RLIMIT_DATA, (hard, hard))
     assert len(daemon.post("/v1/embeddings", model=MINILM, input="a short one")["data"]) == 1
@@ -115,7 +116,7 @@ def test_too_little_memory_is_an_error_and_no_death(daemon):
 def test_unload_in_the_midst_of_a_load_leaves_nothing(tmp_path):
     with Daemon(tmp_path, config=NO_STANDBY) as d:
         d.add(MINILM, MODELS / MINILM)
-        asked = threading.Thread(target=d.ask, args=("POST", "/berth/load", {"model": MINILM}))
+        asked = threading.Thread(target=d.ask, args=("POST", "/berth/load", {"model": MINILM, "backend": "transformers"}))
         asked.start()
         until(d.children, what="a child")
         d.post("/berth/unload", model=MINILM)
@@ -125,7 +126,7 @@ def test_unload_in_the_midst_of_a_load_leaves_nothing(tmp_path):
 
 @pytest.mark.timeout(120)
 def test_the_daemons_end_takes_all_of_them_along(daemon):
-    daemon.post("/berth/load", model=MINILM)
+    load(daemon)
     one_waits(daemon)
     children = daemon.children()
     assert len(children) == 2
@@ -144,12 +145,12 @@ def test_start_with_and_without_a_standby(tmp_path):
 
     def load_and_ask(d):
         began = time.monotonic()
-        d.post("/berth/load", model=MINILM)
+        load(d)
         ready = time.monotonic() - began
         d.post("/v1/embeddings", model=MINILM, input="the first")
         return ready, time.monotonic() - began
 
-    with Daemon(tmp_path, config=CONFIG) as d:
+    with Daemon(tmp_path) as d:
         d.add(MINILM, MODELS / MINILM)
         print("without a standby: ready in %.2f s, first answer after %.2f s" % load_and_ask(d))
         for _ in range(3):
