@@ -133,12 +133,21 @@ static void drained(struct http_request *r)
     r->on_drained(r->drained_ctx);
 }
 
+/* Of a reader's error libmicrohttpd 0.9.75 closes the connection and, under
+ * epoll, never looks at it again. The end of a stream that can no longer be
+ * sent is a case that it knows, and no client takes it for a whole answer. */
+static ssize_t cut(const struct http_request *r)
+{
+    shutdown(r->conn->fd, SHUT_RDWR);
+    return MHD_CONTENT_READER_END_OF_STREAM;
+}
+
 static ssize_t pull(void *ctx, uint64_t at, char *to, size_t max)
 {
     (void)at;
     struct http_request *r = ctx;
     if (r->dead || refill(r) < 0)
-        return MHD_CONTENT_READER_END_WITH_ERROR;
+        return cut(r);
     size_t n = r->out.len - r->out_at;
     if (n == 0 && r->stream_ended)
         return MHD_CONTENT_READER_END_OF_STREAM;

@@ -8,9 +8,9 @@ import threading
 import time
 
 import pytest
-from conftest import FAKE, Raw, fake_daemon, json_request
+from conftest import FAKE, Raw, fake_daemon, json_request, request
 
-from daemon import until
+from daemon import Daemon, until
 
 PATH = "/v1/completions"
 
@@ -267,3 +267,13 @@ def test_a_hundred_streams_leave_nothing_behind(daemon):
     some(100)
     until(lambda: daemon.descriptors() <= fds, what="descriptors to be given back")
     assert daemon.rss_anon() - memory < 1 << 20
+
+
+def test_readers_of_events_that_leave_are_let_go(tmp_path):
+    """In the midst of an answer that the daemon must cut: the library forgot such connections."""
+    with Daemon(tmp_path) as d:
+        for _ in range(20):
+            with contextlib.closing(socket.create_connection((d.host, d.port))) as s:
+                s.sendall(request("GET", "/berth/events"))
+                assert b" 200 " in s.recv(1000)
+        until(lambda: "berth_http_connections 1\n" in d.get("/metrics"), what="connections to be given back")
