@@ -19,6 +19,11 @@ Started by berthd through `berth-worker --launch`; speaks on descriptor 3. The m
     batching.py   which waiting items run together
     compute.py    the thread that computes: batches and generation in turn, cancel, progress
     generation.py streams that join and leave between steps
+    stream.py     one of them: what is wanted of it, what it has said
+    lanes.py      their keys and values, side by side: one forward for all
+    sampling.py   from logits to the next token, as generate() chooses it
+    text_stream.py  ids to text as they come: whole characters, stop texts
+    chat_template.py  the model's own template, bounded in time and output
     media.py      images and sound from bytes, within limits
     tasks/        one file per task, and the table of them
 """

@@ -50,7 +50,10 @@ class Generator:
     # ---- what Compute calls ----
 
     def add(self, request):
-        self._waiting.append(Stream(request, self._model, self._out))
+        try:
+            self._waiting.append(Stream(request, self._model, self._out))
+        except Exception as e:  # one of generate()'s processors does not take what it is given
+            self._fail(request.item, e)
 
     def _streams(self):
         return [*self._waiting, *self._reading, *self._running, *self._stalled]
@@ -139,12 +142,15 @@ class Generator:
         try:
             what(stream)
         except Exception as e:
-            refused = errors.of_job(e)
-            if refused.code == "internal":
-                print("berth: generation failed:\n" + "".join(traceback.format_exception(e)), file=sys.stderr,
-                      flush=True)
             self._forget(stream)
-            self._out.fail(stream.item, refused)
+            self._fail(stream.item, e)
+
+    def _fail(self, item, error):
+        refused = errors.of_job(error)
+        if refused.code == "internal":
+            print("berth: generation failed:\n" + "".join(traceback.format_exception(error)), file=sys.stderr,
+                  flush=True)
+        self._out.fail(item, refused)
 
     # ---- going on ----
 

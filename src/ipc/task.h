@@ -100,7 +100,9 @@
  *             or typical_p is given and temperature is not 0; else what
  *             generation_config.json says); temperature, top_k, top_p, min_p,
  *             typical_p, repetition_penalty, frequency_penalty,
- *             presence_penalty: as floats, top_k: uint; seed: int (given: the
+ *             presence_penalty: as floats, top_k: uint (absent: as generate()
+ *             has them, a temperature of 1 and the 50 best unless
+ *             generation_config.json says otherwise); seed: int (given: the
  *             same text again, whatever else is running; item i of the job
  *             takes seed + i)
  *           stop: [text], at most 16: the text ends before the first of them
