@@ -6,13 +6,36 @@
 #include "cli/members.h"
 #include "cli/table.h"
 
+/* "context 512 tokens, 384 dimensions": what of it there is. */
+static void shape_row(struct table *t, struct json p)
+{
+    static const struct {
+        const char *key, *before, *after;
+    } parts[] = {{"context", "context ", " tokens"},
+                 {"dim", "", " dimensions"},
+                 {"vocab", "vocabulary ", ""}};
+    struct buf shape = BUF_MAX(4096);
+    char number[HUMAN_TEXT];
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        uint64_t n = field_uint(p, parts[i].key);
+        if (n)
+            buf_addf(&shape, "%s%s%s%s", shape.len ? ", " : "", parts[i].before,
+                     human_count(number, n), parts[i].after);
+    }
+    if (shape.len) {
+        table_text(t, "shape");
+        table_cell(t, buf_str(&shape));
+    }
+    buf_fini(&shape);
+}
+
 static void model_rows(struct table *t, struct json p)
 {
     struct buf tasks = BUF_MAX(4096);
-    char context[HUMAN_TEXT], dim[HUMAN_TEXT], vocab[HUMAN_TEXT];
+    struct str commit = field_commit(p);
     table_text(t, "model");
-    table_cellf(t, "%.*s, commit %.*s", STR_FMT(field_str(p, "model")),
-                STR_FMT(field_commit(p)));
+    table_cellf(t, "%.*s%s%.*s", STR_FMT(field_str(p, "model")),
+                commit.n ? ", commit " : "", STR_FMT(commit));
     table_text(t, "architecture");
     table_cellf(t, "%.*s (%.*s)", STR_FMT(field_str(p, "architecture")),
                 STR_FMT(field_str(p, "model_type")));
@@ -20,11 +43,7 @@ static void model_rows(struct table *t, struct json p)
     table_text(t, "tasks");
     table_cell(t, buf_str(&tasks));
     buf_fini(&tasks);
-    table_text(t, "shape");
-    table_cellf(t, "context %s tokens, %s dimensions, vocabulary %s",
-                human_count(context, field_uint(p, "context")),
-                human_count(dim, field_uint(p, "dim")),
-                human_count(vocab, field_uint(p, "vocab")));
+    shape_row(t, p);
     table_text(t, "licence");
     table_cell(t, field_str(p, "licence"));
 }
@@ -73,9 +92,11 @@ static void print_plan(struct json p)
     model_rows(&t, p);
     weight_rows(&t, p);
     memory_row(&t, p);
+    table_text(&t, "backend");
+    table_cell(&t, field_str(p, "backend_reason"));
     for (struct json_iter it = json_iter(json_get(p, "unsupported"));
          json_next(&it);) {
-        table_text(&t, "unsupported");
+        table_text(&t, "not native");
         table_cellf(&t, "%.*s: %.*s", STR_FMT(field_str(it.value, "what")),
                     STR_FMT(field_str(it.value, "why")));
     }
@@ -83,15 +104,13 @@ static void print_plan(struct json p)
     table_fini(&t);
 }
 
+/* Without a backend for it the reason says what would help. */
 static int verdict(const struct invocation *in, struct json p, struct err *err)
 {
-    struct json_iter it = json_iter(json_get(p, "unsupported"));
-    if (!json_next(&it))
+    if (field_str(p, "backend").n)
         return 0;
-    return err_set(err, E_UNSUPPORTED_ARCHITECTURE,
-                   "berth cannot run %s: %.*s: %.*s", in->args[0],
-                   STR_FMT(field_str(it.value, "what")),
-                   STR_FMT(field_str(it.value, "why")));
+    return err_set(err, E_UNSUPPORTED_ARCHITECTURE, "berth cannot run %s: %.*s",
+                   in->args[0], STR_FMT(field_str(p, "backend_reason")));
 }
 
 static void write_body(struct buf *body, const char *name,

@@ -34,7 +34,8 @@ PLAN = {"model": NAME, "commit": MODEL["commit"], "local": False, "fits": True, 
         "architecture": "BertModel", "model_type": "bert", "task": "feature-extraction",
         "tasks": ["feature-extraction"], "tensors": 103, "parameters": 22_713_216, "bytes": {"F32": 90_852_864},
         "context": 512, "dim": 384, "vocab": 30522, "labels": 0, "weights": 90_852_864, "runtime": [[512, 1000]],
-        "unsupported": [], "licence": "apache-2.0"}
+        "unsupported": [], "licence": "apache-2.0", "backend": "native",
+        "backend_reason": "native: everything in it is supported"}
 
 
 class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):

@@ -200,9 +200,15 @@ def test_plan(fake, berth):
     for part in ("BertModel (bert)", "22,713,216 parameters in 103 tensors, F32 90.9 MB", "91.6 MB to download", "apache-2.0",
                  "needs 200.0 MB; 11.8 GB free of 12.0 GB: fits"):
         assert part in text, part
-    fake.routes["POST /berth/plan"] = {**PLAN, "unsupported": [{"what": "position_embedding_type", "why": "relative_key"}]}
+    problem = [{"what": "position_embedding_type", "why": "relative_key"}]
+    fake.routes["POST /berth/plan"] = {**PLAN, "unsupported": problem, "backend": "transformers",
+                                       "backend_reason": "transformers: relative_key"}
+    text = berth("plan", NAME).stdout
+    assert "transformers: relative_key" in text and "position_embedding_type: relative_key" in text
+    fake.routes["POST /berth/plan"] = {**PLAN, "unsupported": problem, "backend": "",
+                                       "backend_reason": "relative_key; install it"}
     done = berth("plan", NAME, code=1)
-    assert f"cannot run {NAME}: position_embedding_type: relative_key" in done.stderr
+    assert f"cannot run {NAME}: relative_key; install it" in done.stderr
     assert "BertModel" in done.stdout
 
 
