@@ -22,7 +22,8 @@ struct choice {
 int choice_make(struct manager *m, const struct wanted *want,
                 const struct plan *plan, const char *name, struct choice *ret,
                 struct err *err) MUST_CHECK;
-/* The budget's place of a device. */
+/* The budget's place of a device. "auto" counts on the host: what it turned out
+ * to be is known when the weights are there already. */
 int choice_device(const char *device);
 /* What an interpreter takes that has no model yet. */
 uint64_t choice_standby_bytes(void);

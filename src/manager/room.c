@@ -206,7 +206,7 @@ static void make_room(struct deployment *d)
 /* Is there anybody for whom it is loaded? */
 static bool is_wanted(const struct deployment *d)
 {
-    return d->n_jobs > 0 || !list_empty(&d->load_waiters) ||
+    return d->n_jobs > 0 || !list_empty(&d->load_waiters) || d->wanted.pin ||
            (d->model->declared && d->model->declared->preload);
 }
 
