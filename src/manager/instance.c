@@ -552,7 +552,7 @@ static int greeted(struct child *c, struct err *err)
             return -err->code;
         load.folder = folder;
         load.root = root;
-        load.task = d->wanted.task;
+        load.task = *d->wanted.task ? d->wanted.task : d->model->plan.task;
         load.memory = memory_limit(i);
     }
     return files_send(c, &load, &d->files, err);
