@@ -18,6 +18,7 @@ BUILD = pathlib.Path(os.environ.get("BERTH_BUILD", ROOT / "build"))
 CACHE = pathlib.Path(os.environ.get("BERTH_CACHE") or
                      pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "berth")
 MODELS = CACHE / "models"
+BACKENDS = pathlib.Path(os.environ.get("BERTH_BACKENDS") or CACHE / "backends")  # as script/setup installs them
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 START_S = 30
 

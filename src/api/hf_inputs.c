@@ -309,22 +309,26 @@ int hf_read_couples(const struct hf_source *from, struct inputs *ret,
     return read_items(from, list, one_couple, ret, err);
 }
 
+/* Words that have been read already can do without their picture. */
 static int one_document(struct one *o, struct err *err)
 {
     struct json words = json_get(o->v, "word_boxes");
     if (json_type(words) == JSON_NONE)
         words = json_get(o->from->parameters, "word_boxes");
+    struct json image = json_get(o->v, "image");
     bool read = json_type(words) == JSON_ARRAY;
+    bool sees = !read || json_type(image) != JSON_NONE;
+    size_t n = 0;
     if (json_type(o->v) != JSON_OBJECT)
         return wrong(o, "an object with 'image' and 'question'", err);
-    int r = inputs_parts(o->item, read ? 3 : 2, o->from->arena, err);
+    int r = inputs_parts(o->item, (size_t)1 + sees + read, o->from->arena, err);
+    if (r == 0 && sees)
+        r = put_bytes(o, n++, image, "", err);
     if (r == 0)
-        r = put_bytes(o, 0, json_get(o->v, "image"), "", err);
-    if (r == 0)
-        r = put_text(o, 1, json_get(o->v, "question"), "question", "question",
+        r = put_text(o, n++, json_get(o->v, "question"), "question", "question",
                      err);
     if (r == 0 && read)
-        r = put_json(o, 2, words, "word_boxes", "words", err);
+        r = put_json(o, n++, words, "word_boxes", "words", err);
     return r;
 }
 
