@@ -72,7 +72,7 @@ def body(case):
             if "words" in texts:
                 parameters["word_boxes"] = json.loads(texts["words"])
         elif task in ("image-text-to-text", "any-to-any"):
-            inputs = {"image": b64(files[0]), "text": texts["user"]} if files else texts["user"]
+            inputs = {"image": b64(files[0]), "text": texts[""]} if files else texts["user"]
         elif not files:
             inputs = texts[""]
         else:
