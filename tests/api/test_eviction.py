@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from daemon import MINILM, MODELS, Daemon
+from daemon import MINILM, MODELS, Daemon, alive, until
 
 NAMES = ("one", "two", "three")
 CLIENTS, ROUNDS = 8, 30
@@ -140,3 +140,31 @@ def test_an_idle_model_goes_and_comes_back(two_at_a_time):
         assert time.monotonic() < end, seen
         d.get("/berth/status")  # something to wait with: the event comes on another connection
     assert len(d.post("/v1/embeddings", model="two", input="x")["data"]) == 1
+
+
+@pytest.mark.timeout(240)
+def test_an_interpreter_that_waits_goes_before_anybody_else(tmp_path):
+    with Daemon(tmp_path, config="memory: 1000 MiB\n") as d:
+        for name in NAMES:
+            d.add(name, MODELS / MINILM)
+
+        def waiting():
+            return d.get("/berth/status")["standby"]
+
+        m = d.post("/berth/load", model="one", backend="transformers")
+        assert (m["backend"], m["backend_reason"]) == ("transformers", "transformers: asked for")
+        until(lambda: waiting()["ready"] == 1, 120, "an interpreter to wait")
+        pid = waiting()["pid"]
+        assert alive(pid) and "berth_standby 1\n" in d.get("/metrics")
+        d.post("/berth/load", model="two")
+        d.post("/berth/load", model="two#native")
+        d.post("/berth/load", model="three")  # three of this size have no room beside it
+        assert not alive(pid)
+        status = d.get("/berth/status")
+        assert status["standby"]["waiting"] == 0 and status["memory"]["reserved"] <= status["memory"]["budget"]
+        listed = {m["name"]: m["state"] for m in d.get("/berth/models")["models"]}
+        assert listed == {"one": "ready", "two": "ready", "two#native": "ready", "three": "ready"}
+        for name in ("two", "two#native", "three"):
+            d.post("/berth/unload", model=name)
+        until(lambda: waiting()["waiting"] == 1, 10, "another to start")
+        assert "two#native" not in {m["name"] for m in d.get("/berth/models")["models"]}
