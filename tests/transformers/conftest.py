@@ -17,8 +17,8 @@ import pytest  # noqa: E402
 @pytest.fixture(scope="session")
 def minilm():
     """The folder of all-MiniLM-L6-v2, real weights, as script/setup puts it there."""
-    place = os.environ.get("BERTH_TEST_MODELS") or Path.home() / ".cache/berth/models"
-    folder = Path(place, "sentence-transformers/all-MiniLM-L6-v2")
+    cache = os.environ.get("BERTH_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "berth")
+    folder = Path(cache, "models/sentence-transformers/all-MiniLM-L6-v2")
     if not (folder / "model.safetensors").is_file():
         pytest.skip("all-MiniLM-L6-v2 is not there: script/setup test")
     return folder
