@@ -19,20 +19,22 @@ mount -t proc proc "$0/proc"
 exec chroot "$0" /bin/sh -eu -c '
 export BERTH_HOME=/home HF_HUB_CACHE=/hub HF_ENDPOINT=http://127.0.0.1:9 PATH=/bin
 berthd --listen 127.0.0.1:0 2>/log &
+daemon=$!
 i=0
-until [ -e /home/berth.json ]; do i=$((i + 1)); [ $i -lt 3000 ]; read -r _ </proc/uptime; done
-trap "kill %1; wait %1 || true" EXIT
+until [ -e /home/berth.json ]; do i=$((i + 1)); [ $i -lt 600 ]; sleep 0.05; done
 berth add minilm /models/minilm
 berth add classifier /models/classifier
 berth embed minilm "no Python here" >/vector
 berth status >/dev/null
 berth show minilm
 berth load classifier 2>/refused && exit 3
+berth unload minilm
 berth load minilm --backend transformers 2>/refused2 && exit 3
 berth plan classifier >/plan 2>&1 || true
 berth backend ls >/backends
 berth backend install transformers 2>/install && exit 3
-berth unload minilm
+kill $daemon
+wait $daemon
 '
 """
 
@@ -54,8 +56,8 @@ def test_without_python_everything_else_works(tmp_path):
         (root / folder).mkdir(parents=True)
     for name in PROGRAMS:
         copy_program(BUILD / name, root)
-    copy_program("/bin/sh", root)
-    (root / "bin/sh").chmod(0o755)
+    for name in "sh", "sleep":
+        copy_program(f"/bin/{name}", root)
     for wheel in BUILD.glob("*.whl"):
         shutil.copy(wheel, root / "bin")
     shutil.copytree(MODELS / MINILM, root / "models/minilm")
