@@ -15,7 +15,6 @@ ENVIRONMENT = {
     "TRANSFORMERS_VERBOSITY": "error",
     "TOKENIZERS_PARALLELISM": "false",  # texts are read one at a time; no threads for it
     "OMP_WAIT_POLICY": "PASSIVE",  # torch's threads sleep between two loops: spinning, they take the cores from others
-    "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin for each other stand still where others need the cores too
     "OPENBLAS_NUM_THREADS": "1",  # numpy's threads would start while importing, before the sandbox is narrowed
     "TORCHINDUCTOR_CACHE_DIR": "/",  # torch looks for a folder that it may write to; it has no use for it
 }
