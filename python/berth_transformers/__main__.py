@@ -54,8 +54,7 @@ def import_all(threads):
     from . import loading, tasks
     assert loading
     for task in tasks.TABLE:
-        if tasks.there(task):
-            tasks.task_class(task)
+        tasks.task_class(task)
     transformers.utils.logging.disable_progress_bar()
     torch.set_num_interop_threads(1)
     gc.freeze()

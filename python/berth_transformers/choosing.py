@@ -1,7 +1,7 @@
 """Which task a model is loaded for, by which class of transformers, and which other tasks that class can do."""
 from . import checkpoint
 from .jobs import Refused
-from .tasks import TABLE, task_class, there
+from .tasks import TABLE, task_class
 
 # What the Hub calls a model for, where berth's default task has another name.
 _TAGS = {"sentence-similarity": "feature-extraction", "text-ranking": "text-classification", "conversational": "chat"}
@@ -46,23 +46,23 @@ def default_task(folder, config, wanted):
     """The task to load for: the wanted one, else what README.md says where the weights have it, else what config.json's
     architectures are for."""
     if wanted:
-        if wanted not in TABLE or not there(wanted):
+        if wanted not in TABLE:
             raise Refused("unsupported_task", f"there is no task '{wanted}'; docs/backends.md lists those there are")
         if not auto_class(wanted, config):
             raise Refused("unsupported_task", f"a model of the type {config.model_type} cannot do {wanted}")
         return wanted
     tag = checkpoint.pipeline_tag(folder)
     tag = _TAGS.get(tag, tag)
-    if tag in TABLE and there(tag) and auto_class(tag, config) and (_names_architecture(tag, config) or
+    if tag in TABLE and auto_class(tag, config) and (_names_architecture(tag, config) or
                                                      auto_class(tag, config) == "AutoModel"):
         return tag
-    fitting = [t for t in TABLE if there(t) and _names_architecture(t, config)]
+    fitting = [t for t in TABLE if _names_architecture(t, config)]
     fitting = [t for t in fitting if _provided(t, folder)] or fitting
     if fitting:
         return fitting[0]
     pretrained = any(a.endswith("ForPreTraining") for a in config.architectures or ())
     for task in ("fill-mask",) * pretrained + ("feature-extraction",):
-        if task in TABLE and there(task) and auto_class(task, config) and _provided(task, folder):
+        if task in TABLE and auto_class(task, config) and _provided(task, folder):
             return task
     named = ", ".join(config.architectures or ()) or config.model_type
     raise Refused("unsupported_task", f"no task is known for {named}; name one when loading")
@@ -71,7 +71,7 @@ def default_task(folder, config, wanted):
 def served_tasks(model, task, auto):
     """The loaded task first, then every other that the same class serves (or any: auto is empty) and that the model
     suits."""
-    also = [t for t in TABLE if t != task and there(t) and auto in (auto_classes(t) or (auto,)) and _has(model, t)]
+    also = [t for t in TABLE if t != task and auto in (auto_classes(t) or (auto,)) and _has(model, t)]
     return [task, *(t for t in also if task_class(t).suits(model))]
 
 

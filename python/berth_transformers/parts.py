@@ -1,4 +1,4 @@
-"""Parts of items in and out of frames (src/ipc/job.h), small ones inside, large ones in one sealed memfd. Any thread."""
+"""Parts of items in and out of frames (src/ipc/job.h), small ones inside, large ones in a sealed memfd. Any thread."""
 import array
 import fcntl
 import mmap

@@ -20,7 +20,7 @@ _VERSION = 1  # LANDLOCK_CREATE_RULESET_VERSION
 _BENEATH = 1  # LANDLOCK_RULE_PATH_BENEATH
 _EXECUTE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 2, 1 << 3
 _NO_NEW_PRIVS = 38  # of prctl
-_SYSTEM = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/lib", "/lib64", "/usr/share/zoneinfo", "/dev/urandom", "/dev/null",
+_SYSTEM = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/lib", "/lib64", "/dev/urandom", "/dev/null",
            "/proc/cpuinfo", "/proc/meminfo", "/proc/self/statm")
 _OF_ACCELERATORS = ("/dev", "/proc", "/sys", "/usr", "/etc", "/opt")  # their drivers look in many places
 
@@ -57,8 +57,8 @@ def narrow(root, device="cpu"):
         rules = _syscall(_CREATE, ctypes.create_string_buffer(struct.pack("<Q", _EXECUTE | _READ_FILE | _READ_DIR), 8),
                          8, 0)
     except OSError as e:
-        raise Refused("unsupported_option", f"the sandbox cannot be narrowed to the model ({e.strerror}): this kernel has "
-                      "no Landlock; allow a weaker sandbox (sandbox: degraded) to go on without") from e
+        raise Refused("unsupported_option", f"the sandbox cannot be narrowed to the model ({e.strerror}): this kernel "
+                      "has no Landlock; allow a weaker sandbox (sandbox: degraded) to go on without") from e
     try:
         for path in paths:
             _allow(rules, path)

@@ -1,7 +1,7 @@
 """The process's life: HELLO, LOAD, JOB, CANCEL, CREDIT, PING, DRAIN, and the end.
 
-The main thread reads the channel and answers PING; LOAD starts the compute thread, which loads the model and then serves
-it. The daemon hears why a load failed as an ERROR of job 0, then the process exits. Ends by os._exit(): everything is
+The main thread reads the channel and answers PING; LOAD starts the compute thread, which loads the model and then
+serves it. The daemon hears why a load failed as an ERROR of job 0, then the process exits. Ends by os._exit(): everything is
 given back with the process, and no library's farewell can hang or crash it.
 """
 import json

@@ -43,8 +43,8 @@ class Server(framing.Child):
     def ask(self, texts, task="feature-extraction", params=None, **more):
         """Sends a job of one text an item; its number."""
         self.jobs += 1
-        self.send("JOB", {"task": task, "params": params or {}, "items": [[{"k": "text", "d": t.encode()}] for t in texts],
-                          **more}, job=self.jobs)
+        self.send("JOB", {"task": task, "params": params or {}, **more,
+                          "items": [[{"k": "text", "d": t.encode()}] for t in texts]}, job=self.jobs)
         return self.jobs
 
     def answers(self, *jobs, timeout=60):

@@ -12,7 +12,7 @@ from berth_transformers import jobs, tasks  # noqa: E402
 
 
 class MeanVector(tasks.Task):
-    """The mean of the last hidden states, which is what an embedding is at heart. Parameters make it fail on purpose."""
+    """The mean of the last hidden states, what an embedding is at heart. Parameters make it fail on purpose."""
     names = ("feature-extraction",)
     spare = ("pooler",)
     generates = False

@@ -114,7 +114,8 @@ def test_a_memfd_must_be_sealed_and_of_its_size(tmp_path):
     plain = os.open(tmp_path / "file", os.O_RDONLY)
     half = memfd(b"abcdef", fcntl.F_SEAL_WRITE)
     whole = memfd(b"abcdef")
-    for fds, data in [([plain], 6), ([half], 6), ([whole], 5), ([whole], 7), ([whole], 0), ([whole, whole], 6), ([], 6)]:
+    for fds, data in [([plain], 6), ([half], 6), ([whole], 5), ([whole], 7), ([whole], 0), ([whole, whole], 6),
+                      ([], 6)]:
         with pytest.raises(frames.BadFrame):
             read(entry, fds, data)
     for fd in (plain, half, whole):

@@ -32,7 +32,8 @@ class Channel:
     def wait(self, credits):
         """Everything sent, once so many jobs have given their credit back."""
         with self.more:
-            assert self.more.wait_for(lambda: sum(s[0] == "CREDIT" for s in self.sent) >= credits, DEADLINE_S), self.sent
+            done = self.more.wait_for(lambda: sum(s[0] == "CREDIT" for s in self.sent) >= credits, DEADLINE_S)
+            assert done, self.sent
             return list(self.sent)
 
 

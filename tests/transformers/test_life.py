@@ -1,4 +1,4 @@
-"""The whole life of a server, over a socketpair: HELLO, LOAD, JOB, PING, CANCEL, deadlines, DRAIN, and every way out."""
+"""The whole life of a server, over a socketpair: HELLO, LOAD, JOB, PING, CANCEL, deadlines, DRAIN, every way out."""
 import contextlib
 import fcntl
 import os

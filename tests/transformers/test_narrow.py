@@ -1,4 +1,4 @@
-"""Narrowing at LOAD, in processes of their own: what can be read before and after, in threads too, and under Landlock."""
+"""Narrowing at LOAD, in processes of their own: what can be read before and after, in threads, under Landlock."""
 import subprocess
 import sys
 

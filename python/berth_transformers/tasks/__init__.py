@@ -16,7 +16,6 @@ Generation is different: generation.py (class Generator) takes what read() gives
 A forward may be stopped before any layer, by compute.Stopped, which is no Exception: let it through.
 """
 import importlib
-import importlib.util
 from dataclasses import dataclass
 
 
@@ -97,11 +96,6 @@ TABLE = {
     "image-feature-extraction": "pipelines:ImageFeatureExtraction",
     "tokenize": "tokenize:Tokenize",
 }
-
-
-def there(name):
-    """Whether the module of a task of the table is in this folder."""
-    return importlib.util.find_spec(f"{__name__}.{TABLE[name].partition(':')[0]}") is not None
 
 
 def task_class(name):
