@@ -74,7 +74,7 @@ def daemon(tmp_path):
         yield d
 
 
-def latencies(daemon, n=30):
+def latencies(daemon, n=60):
     """Milliseconds of a short answer, n times, sorted."""
     c, took = daemon.connect(), []
     for _ in range(n):
@@ -107,8 +107,9 @@ def test_a_reader_that_stops_stalls_its_own_stream_only(daemon):
         ids = stalled(daemon, 10)
         after = latencies(daemon)
         grown = daemon.rss_anon() - memory
-        print(f"p50 {before[15]:.2f} ms before, {after[15]:.2f} ms beside 10 stalled streams; grown by {grown >> 10} KiB")
-        assert after[15] < 2 * before[15] + 1  # ms: they only stand there
+        print(f"p50 {before[30]:.2f} ms before, {after[30]:.2f} ms beside 10 stalled streams; grown by {grown >> 10} KiB")
+        # They only stand there. The quickest tenth: the others are also what else the machine does.
+        assert after[6] < 2 * before[6] + 1
         assert grown < 10 * (256 << 10) + (2 << 20)  # a stream holds 256 KiB at most; and what malloc keeps
         view = daemon.get(f"/berth/models/{FAKE}")
         assert view["running_jobs"] == 10 and view["restarts"] == 0
