@@ -77,6 +77,7 @@ def _load(folder, task, dtype, device, options, memory, progress):
     progress("tokenizer")
     parts = _parts(folder, made, config)
     auto = choosing.auto_class(task, config)
+    made.prepare(config)
     module = _weights(folder, config, auto, DTYPES[dtype], options.get("attention"), made.spare, placement, memory,
                       notes, progress)
     loaded = Model(model=module, config=module.config, device=placement.device, placement=placement,

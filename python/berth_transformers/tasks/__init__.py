@@ -46,6 +46,10 @@ class Task:
         self.model = model
 
     @classmethod
+    def prepare(cls, config):
+        """Called before the weights of a model of this task are loaded."""
+
+    @classmethod
     def suits(cls, model):
         """Whether a model that was loaded by the class's auto class can do this task too (it has a chat template, an
         entailment label, a mask token)."""

@@ -4,6 +4,7 @@ The pipeline's three steps are called apart: preprocess() in read(), forward() a
 called with has been decoded by media.py, so it never sees a path, an address or bytes; its parameters are those of
 src/ipc/task.h and no others.
 """
+import importlib
 import json
 from dataclasses import replace
 
@@ -214,6 +215,14 @@ class ImageSegmentation(PipelineTask):
     pipeline = "ImageSegmentationPipeline"
     parameters = {"threshold": "float", "mask_threshold": "float", "overlap_mask_area_threshold": "float",
                   "subtask": ("panoptic", "instance", "semantic")}
+
+    @classmethod
+    def prepare(cls, config):
+        """Mask2Former and its kin make the loss they were trained with along with the model, and that asks for scipy,
+        which nothing else needs: it is let be made, and never called."""
+        module = importlib.import_module(type(config).__module__.replace("configuration_", "modeling_"))
+        if hasattr(module, "requires_backends"):
+            module.requires_backends = lambda *_: None
 
     def options(self, item):
         options = super().options(item)
