@@ -35,7 +35,7 @@ def standby(daemon):
 
 
 def one_waits(daemon):
-    return until(lambda: daemon.get("/berth/status")["standby"]["waiting"] == 1 and standby(daemon), 60, "a standby")
+    return until(lambda: daemon.get("/berth/status")["standby"]["ready"] == 1 and standby(daemon), 60, "a standby")
 
 
 def files_of(daemon):
