@@ -13,12 +13,13 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from berth_transformers import chat_template, frames, generation, loading, parts, sampling  # noqa: E402
+from berth_transformers import chat_template, few_rows, frames, generation, loading, sampling  # noqa: E402
 from berth_transformers.compute import Compute  # noqa: E402
 from berth_transformers.jobs import Item, Job, Part, Refused  # noqa: E402
 from berth_transformers.lanes import Lane, lanes_agree, mergeable  # noqa: E402
 from berth_transformers.ledger import Ledger  # noqa: E402
 from berth_transformers.text_stream import Decoder, Stops  # noqa: E402
+import server  # noqa: E402
 from conftest import ROOT  # noqa: E402
 
 TASKS = ROOT / "tests/golden/tasks"
@@ -212,6 +213,24 @@ def test_long_prompts_are_read_in_pieces(llama, monkeypatch):
         assert token["logprob"] == pytest.approx(float(logp[i, ids[i + 1]]), abs=1e-4)
     assert llama.result(job)["prefill"][0]["logprob"] is None
     assert llama.done(first)["usage"]["generated"] == 30
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_few_rows_are_multiplied_alike(bias):
+    """Within the bound of a sum of float32 products in any order: terms * 2^-24 * the sum of their sizes."""
+    torch.manual_seed(1)
+    layer = torch.nn.Linear(96, 80, bias).requires_grad_(False)
+    few_rows.speed_up(layer)
+    with torch.inference_mode():
+        for shape in ((1, 96), (4, 96), (8, 1, 96), (2, 5, 96), (33, 96)):
+            x = torch.randn(shape)
+            added = layer.bias.double() if bias else torch.zeros(80, dtype=torch.float64)
+            exact = x.double() @ layer.weight.double().T + added
+            sizes = x.double().abs() @ layer.weight.double().abs().T + added.abs()
+            assert ((layer(x) - exact).abs() <= 97 * 2**-24 * sizes).all()
+    half = torch.nn.Linear(8, 8).half()
+    few_rows.speed_up(half)
+    assert "forward" not in vars(half)
 
 
 # ---- choosing ----
@@ -704,6 +723,28 @@ def test_text_to_text_is_cancelled_within_a_step():
     finally:
         handle.remove()
     assert len(calls) == 3 and desk.error(1)["code"] == "cancelled"
+
+
+# ---- in the process ----
+
+def test_a_chat_is_streamed_by_the_process():
+    child = server.Server("-m", "berth_transformers")
+    try:
+        ready = child.ready(TASKS / "gen_llama")
+        assert {"chat", "text-generation"} <= set(ready["tasks"]) and ready["extra"]["chat"] is True
+        case = next(c for c in GOLDEN if c["task"] == "chat" and "tools" not in c["params"])
+        parts = [{"k": "text", "role": m["role"], "d": m["content"].encode()} for m in case["input"]]
+        child.send("JOB", {"task": "chat", "items": [parts], "credit": frames.CHUNK_MAX,
+                           "params": {"max_new_tokens": 24, "do_sample": False}}, job=7)
+        said, frame = [], child.recv(server.START_S)
+        while frame.type != "DONE":
+            if frame.type == "CHUNK":
+                said.append(frame.body["parts"][0]["d"].decode())
+                child.send("CREDIT", {"bytes": 100}, job=7)
+            frame = child.recv(60)
+        assert "".join(said) == frame.body["result"]["text"] == case["text"] and len(said) > 5
+    finally:
+        assert child.end() == 0
 
 
 # ---- real weights ----
