@@ -440,16 +440,18 @@ static void start(struct deployment *d)
 
 void deployment_want(struct deployment *d)
 {
-    if (d->state == DEPLOYMENT_DRAINING || d->ending)
-        d->asked = true;
-    else if (d->state == DEPLOYMENT_IDLE || d->state == DEPLOYMENT_FAILED)
+    bool ends = d->state == DEPLOYMENT_IDLE || d->state == DEPLOYMENT_FAILED;
+    if (ends && !d->ending)
         start(d);
 }
 
 void deployment_ask(struct deployment *d)
 {
-    if (!d->ending &&
-        (d->state == DEPLOYMENT_BACK_OFF || d->state == DEPLOYMENT_CRASH_LOOP))
+    bool pauses =
+        d->state == DEPLOYMENT_BACK_OFF || d->state == DEPLOYMENT_CRASH_LOOP;
+    if (d->state == DEPLOYMENT_DRAINING || d->ending)
+        d->asked = true;
+    else if (pauses)
         start(d);
     else
         deployment_want(d);

@@ -99,6 +99,24 @@ static void a_job_that_comes_while_it_goes_waits(void **state)
     rig_end(r);
 }
 
+/* Whoever asked has left: there is nobody to load it for. */
+static void a_job_that_left_meanwhile_does_not_bring_it_back(void **state)
+{
+    (void)state;
+    struct rig *r = begin(NULL);
+    struct asked a = {0};
+    struct world_child *w = rig_load(r);
+    w->stubborn = true;
+    turn(r, 301);
+    rig_submit(r, &a, 1);
+    manager_cancel(r->m, a.id);
+    fake_exit(w, 0, 0);
+    fake_settle(r->f);
+    assert_string_equal(rig_state(r), "idle");
+    assert_int_equal(rig_reserved(r), 0);
+    rig_end(r);
+}
+
 static void who_stays(void **state)
 {
     (void)state;
@@ -331,6 +349,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_idle_model_goes_after_its_time),
         cmocka_unit_test(a_job_that_comes_while_it_goes_waits),
+        cmocka_unit_test(a_job_that_left_meanwhile_does_not_bring_it_back),
         cmocka_unit_test(who_stays),
         cmocka_unit_test(a_wish_changes_how_long_and_whether),
         cmocka_unit_test(a_wish_does_not_change_what_is_loaded),
