@@ -169,6 +169,8 @@ int manager_verify(struct manager *m, const char *name, manager_done_fn *done,
         r = registry_get(m, name, &model, err);
     if (r == 0)
         r = model_usable(model, err);
+    if (r == 0)
+        r = no_variant(model, err);
     if (r == 0 && *model->is.dir)
         r = err_set(err, E_CONFLICT,
                     "%s is a folder of your own: there are no hashes to "

@@ -373,6 +373,8 @@ static void what_a_variant_is_not(void **state)
         -E_INVALID_REQUEST);
     assert_int_equal(manager_pull(r->m, &pull, rig_outcome, &o, &id, &r->err),
                      -E_INVALID_REQUEST);
+    assert_int_equal(manager_verify(r->m, BY_NATIVE, rig_outcome, &o, &r->err),
+                     -E_INVALID_REQUEST);
     assert_int_equal(
         manager_add(r->m, BY_NATIVE, "/srv/x", rig_outcome, &o, &r->err),
         -E_INVALID_REQUEST);
