@@ -46,6 +46,8 @@ static void on_failed(void *ctx, long item, const struct err *err)
     assert_int_equal(a->done, 0);
     a->failed++;
     a->err = *err;
+    if (a->also)
+        a->also(a);
 }
 
 static void on_done(void *ctx)

@@ -8,7 +8,7 @@
 #define RIG_COMMIT  "00000000000000000000000000000000000000aa"
 #define RIG_TEST(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
 
-enum { RIG_QUEUE_JOBS = 4, RIG_QUEUE_BYTES = 1000, RIG_MEMORY = 100 << 20 };
+enum { RIG_QUEUE_JOBS = 4, RIG_QUEUE_BYTES = 4000, RIG_MEMORY = 100 << 20 };
 
 /* What an operation answered. */
 struct outcome {
@@ -37,7 +37,7 @@ struct asked {
     uint64_t bytes;                /* of so many bytes in all */
     char text[256];                /* their texts */
     size_t last_item;              /* of the last one */
-    void (*also)(struct asked *a); /* at each item and chunk; or NULL */
+    void (*also)(struct asked *a); /* at each item, chunk, failure; or NULL */
     void *ctx;
 };
 

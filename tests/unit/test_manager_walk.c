@@ -9,7 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 
-enum { SEEDS = 300, STEPS = 120, JOBS = STEPS, OUTCOMES = STEPS };
+enum { SEEDS = 300, STEPS = 120, JOBS = 2 * STEPS, OUTCOMES = 2 * STEPS };
 
 struct walk {
     struct rig *r;
@@ -46,8 +46,42 @@ static struct world_child *some_child(struct walk *w)
     return n ? alive[chance(w, n)] : NULL;
 }
 
+static void submit(struct walk *w);
+static void cancel(struct walk *w);
+
+/* What a client does from inside an answer: it leaves, another one does, a new
+ * one comes, a reader has taken what came, an operator looks for memory. */
+static void meddle(struct asked *a)
+{
+    struct walk *w = a->ctx;
+    struct rig *r = w->r;
+    switch (chance(w, 12)) {
+    case 0:
+        w->cancelled[a - w->jobs] = true;
+        manager_cancel(r->m, a->id);
+        break;
+    case 1:
+        cancel(w);
+        break;
+    case 2:
+        submit(w);
+        break;
+    case 3:
+        if (w->n_outcomes < OUTCOMES &&
+            manager_unload(r->m, some_name(w), rig_outcome,
+                           &w->outcomes[w->n_outcomes], &r->err) == 0)
+            w->n_outcomes++;
+        break;
+    default:
+        manager_credit(r->m, a->id, chance(w, 200));
+        break;
+    }
+}
+
 static void submit(struct walk *w)
 {
+    if (w->n_jobs == JOBS)
+        return;
     struct manager_job like = {
         .model = some_name(w),
         .priority = (int)chance(w, 10),
@@ -56,6 +90,9 @@ static void submit(struct walk *w)
             chance(w, 2) ? 0 : w->r->f->now_ns + 1 + chance(w, 3000000000u),
     };
     struct asked *a = &w->jobs[w->n_jobs];
+    *a = (struct asked){.streams = chance(w, 2),
+                        .also = chance(w, 2) ? meddle : NULL,
+                        .ctx = w};
     if (rig_try(w->r, a, &like, 1 + chance(w, 3), chance(w, 100)) == 0)
         w->n_jobs++;
 }
@@ -88,8 +125,10 @@ static void answer(struct walk *w)
         return;
     const struct fake_sent *job =
         fake_got(c, FRAME_JOB, (int)chance(w, (uint64_t)n));
-    if (chance(w, 4) == 0)
+    if (chance(w, 8) == 0)
         fake_error(c, job->job, "internal", "no");
+    else if (chance(w, 3) == 0)
+        fake_chunk(c, job->job, chance(w, 4), "and so on");
     else
         fake_answer_item(c, job->job, chance(w, 4));
 }
@@ -119,7 +158,12 @@ static void ask(struct walk *w)
     struct manager_pull pull = {some_name(w), NULL};
     uint64_t id;
     int code = -1;
-    switch (chance(w, 7)) {
+    if (w->n_outcomes == OUTCOMES)
+        return;
+    switch (chance(w, 8)) {
+    case 7:
+        code = manager_verify(r->m, some_name(w), rig_outcome, o, &r->err);
+        break;
     case 0:
     case 1:
         code = load(w, o);
@@ -249,15 +293,17 @@ static void walk(uint64_t seed)
     free(w);
 }
 
+/* BERTH_SEED: one walk; BERTH_SEEDS: so many. */
 static void nothing_is_lost_on_any_way(void **state)
 {
     (void)state;
-    const char *one = getenv("BERTH_SEED");
+    const char *one = getenv("BERTH_SEED"), *many = getenv("BERTH_SEEDS");
+    uint64_t seeds = many ? strtoull(many, NULL, 10) : SEEDS;
     if (one) {
         walk(strtoull(one, NULL, 10));
         return;
     }
-    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+    for (uint64_t seed = 1; seed <= seeds; seed++) {
         char text[32];
         snprintf(text, sizeof(text), "%d", (int)seed);
         setenv("BERTH_SEED_NOW", text, 1);
