@@ -188,11 +188,17 @@ def read_body(name, data):
 
 
 def write(name, body, job=0, n_fds=0, limit=BODY_MAX):
-    """The bytes of a frame. TooLarge: its body is over the limit. ValueError: body holds what frames cannot."""
+    """The bytes of a frame. TooLarge: its body is over the limit, or has more values than its reader takes. ValueError:
+    body holds what frames cannot."""
     try:
         data = cbor2.dumps(body)
     except (cbor2.CBOREncodeError, UnicodeEncodeError, RecursionError) as e:
         raise ValueError(f"{name} frame: {e}") from e
     if len(data) > limit:
         raise TooLarge(f"{name} frame of {len(data)} bytes")
+    if len(data) > VALUES_MAX:  # each takes a byte or more
+        try:
+            check(data)
+        except BadFrame as e:
+            raise TooLarge(f"{name} frame: {e}") from e
     return HEADER.pack(len(data), TYPES[name], n_fds, job) + data

@@ -114,6 +114,15 @@ static void fail(struct generation *g, const struct err *err)
     generation_free(g);
 }
 
+static void fail_too_large(struct generation *g)
+{
+    struct err err;
+    err_set(&err, E_TOO_LARGE,
+            "the answer is too large: ask for fewer tokens, or fewer "
+            "log-probabilities of each");
+    fail(g, &err);
+}
+
 /* ---- results come in ---------------------------------------------------- */
 
 static const struct wire_node *list_in(const struct wire_node *result,
@@ -154,11 +163,7 @@ static void keep_chunk(struct generation *g, const struct manager_chunk *chunk)
         manager_credit(g->api->manager, g->job, chunk->bytes);
         return;
     }
-    struct err err;
-    err_set(&err, E_TOO_LARGE,
-            "the answer is too large: ask for fewer tokens, or fewer "
-            "log-probabilities of each");
-    fail(g, &err);
+    fail_too_large(g);
 }
 
 static struct str text_of(const struct item *parts)
@@ -211,6 +216,10 @@ static void on_item(void *ctx, const struct manager_result *result)
         return;
     }
     take_result(g, result);
+    if (g->held > HELD_MAX) {
+        fail_too_large(g);
+        return;
+    }
     if (!g->streams)
         return;
     struct generation_item *i = &g->items[result->item];

@@ -142,7 +142,7 @@ static void start(const struct call *c, bool may_wait)
     struct run x = {
         .c = c,
         .arena = ARENA_MAX(ARENA_BYTES + c->api->config.body_bytes),
-        .params = BUF_MAX(HF_PARAMS_BYTES),
+        .params = BUF_MAX(MANAGER_PARAMS_MAX),
         .inputs = json_get(c->body, "inputs"),
         .parameters = json_get(c->body, "parameters"),
     };

@@ -10,7 +10,6 @@
 
 enum {
     ARENA_BYTES = 64 << 20,
-    PARAMS_BYTES = 160 << 10,
     PARAMS_MAX = 20, /* of wire_map's 23, beside our own */
     TOP_MAX = 20,
 };
@@ -231,7 +230,10 @@ static int read_top(struct reading *x, struct json v, struct err *err)
 static int read_refused(struct str key, struct json v, bool *known,
                         struct err *err)
 {
-    static const char *const refused[] = {"watermark", "grammar", "adapter_id"};
+    static const char *const refused[] = {"watermark", "grammar", "adapter_id",
+                                          /* as top_n_tokens and
+                                             decoder_input_details they are */
+                                          "logprobs", "prefill"};
     int64_t n;
     *known = str_is(key, "best_of");
     if (*known && !is_off(v) && !json_to_int(v, 1, 1, &n))
@@ -317,7 +319,7 @@ void hf_generate(const struct call *c, const char *model)
 {
     struct err err;
     struct arena arena = ARENA_MAX(ARENA_BYTES);
-    struct buf params = BUF_MAX(PARAMS_BYTES);
+    struct buf params = BUF_MAX(MANAGER_PARAMS_MAX);
     struct reading x = {.map = wire_map_open(&params)};
     x.job = (struct generation_job){.form = &form,
                                     .model = model,

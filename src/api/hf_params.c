@@ -11,9 +11,17 @@ enum { PARAMS_MAX = 64 };
 /* Members of a map, before their number is known. */
 struct members {
     struct buf out;
+    struct str keys[PARAMS_MAX];
     size_t n;
-    bool truncate; /* there is one of that name */
 };
+
+static bool has_key(const struct members *m, struct str key)
+{
+    for (size_t i = 0; i < m->n; i++)
+        if (str_eq(m->keys[i], key))
+            return true;
+    return false;
+}
 
 static int put_param(struct members *m, struct str key, struct json v,
                      struct err *err)
@@ -23,8 +31,10 @@ static int put_param(struct members *m, struct str key, struct json v,
     if (m->n == PARAMS_MAX)
         return err_set(err, E_INVALID_REQUEST,
                        "at most %d parameters are taken", PARAMS_MAX);
-    m->n++;
-    m->truncate |= str_is(key, "truncate");
+    if (has_key(m, key)) /* beside "inputs" and below "parameters" */
+        return err_set(err, E_INVALID_REQUEST,
+                       "the parameter '%.*s' is there twice", STR_FMT(key));
+    m->keys[m->n++] = key;
     wire_put_text(&m->out, key);
     if (json_wire(&m->out, v, err) < 0)
         return err_prefix(err, "the parameter '%.*s'", STR_FMT(key));
@@ -74,7 +84,7 @@ static int member_params(const struct hf_task *task, struct members *m,
  * of the maps that clients know. */
 static int sound_params(struct members *m, struct json p, struct err *err)
 {
-    struct members inner = {.out = BUF_MAX(HF_PARAMS_BYTES)};
+    struct members inner = {.out = BUF_MAX(MANAGER_PARAMS_MAX)};
     int r = 0;
     for (struct json_iter it = json_iter(p); r == 0 && json_next(&it);) {
         bool map = str_is(it.key, "generate_parameters") ||
@@ -111,7 +121,8 @@ static int collect(const struct hf_task *task, struct json body,
     int r = vectors ? root_params(m, body, err) : 0;
     if (r == 0)
         r = member_params(task, m, p, err);
-    if (r == 0 && vectors && !m->truncate) { /* as its pipeline does */
+    if (r == 0 && vectors &&
+        !has_key(m, str_of("truncate"))) { /* as its pipeline does */
         wire_put_text(&m->out, str_of("truncate"));
         wire_put_bool(&m->out, true);
         m->n++;
@@ -122,7 +133,7 @@ static int collect(const struct hf_task *task, struct json body,
 int hf_params(const struct hf_task *task, struct json body, struct buf *out,
               struct err *err)
 {
-    struct members m = {.out = BUF_MAX(HF_PARAMS_BYTES)};
+    struct members m = {.out = BUF_MAX(MANAGER_PARAMS_MAX)};
     int r = collect(task, body, &m, err);
     wire_put_map(out, m.n);
     buf_add(out, m.out.p, m.out.len);

@@ -65,8 +65,6 @@ int hf_read_messages(const struct hf_source *from, struct inputs *ret,
                      struct err *err) MUST_CHECK; /* {image, text} */
 
 /* ---- hf_params.c ---- */
-enum { HF_PARAMS_BYTES = 1 << 20 };
-
 /* The parameters of a request as the encoded map of a job, into out. */
 int hf_params(const struct hf_task *task, struct json body, struct buf *out,
               struct err *err) MUST_CHECK;

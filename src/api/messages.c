@@ -212,7 +212,7 @@ static size_t count_parts(struct json v)
     size_t n = 0;
     for (struct json_iter it = json_iter(v); json_next(&it);) {
         struct json content = json_get(it.value, "content");
-        n += json_type(content) == JSON_ARRAY ? json_count(content) : 1;
+        n += json_count(content) > 1 ? json_count(content) : 1;
     }
     return n < FRAME_PARTS_MAX ? n : FRAME_PARTS_MAX;
 }

@@ -2,12 +2,12 @@
 #include "api/openai_text.h"
 #include "ipc/task.h"
 
-enum { ARENA_BYTES = 64 << 20, PARAMS_BYTES = 160 << 10, IMPOSSIBLE = -9999 };
+enum { ARENA_BYTES = 64 << 20, IMPOSSIBLE = -9999 };
 
 void openai_text_init(struct openai_text *t)
 {
     *t = (struct openai_text){.arena = ARENA_MAX(ARENA_BYTES),
-                              .params = BUF_MAX(PARAMS_BYTES),
+                              .params = BUF_MAX(MANAGER_PARAMS_MAX),
                               .job.choices = 1};
     t->map = wire_map_open(&t->params);
 }
@@ -200,7 +200,7 @@ void openai_text_run(const struct call *c, struct openai_text *t, int code,
     if (code == 0 && t->params.failed) {
         code = err_set(&too_long, E_TOO_LARGE,
                        "the options and tools are longer than %d KiB",
-                       PARAMS_BYTES >> 10);
+                       MANAGER_PARAMS_MAX >> 10);
         err = &too_long;
     }
     if (code < 0)

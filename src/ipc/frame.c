@@ -137,10 +137,20 @@ size_t frame_begin(struct buf *out, enum frame_type type, uint64_t job,
     return at;
 }
 
+/* What its receiver would refuse is not sent: each value takes a byte or more.
+ */
+static bool is_too_large(const struct buf *out, size_t at)
+{
+    struct str body =
+        str_n(out->p + at + FRAME_HEADER, out->len - at - FRAME_HEADER);
+    return body.n > FRAME_BODY_MAX ||
+           (body.n > WIRE_NODES_MAX && wire_count(body) > WIRE_NODES_MAX);
+}
+
 int frame_end(struct buf *out, size_t at)
 {
     size_t body = out->len - at - FRAME_HEADER;
-    int r = out->failed ? out->failed : body > FRAME_BODY_MAX ? -E2BIG : 0;
+    int r = out->failed ? out->failed : is_too_large(out, at) ? -E2BIG : 0;
     if (r < 0) {
         out->len = at;
         out->failed = 0;

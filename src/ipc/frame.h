@@ -2,9 +2,9 @@
  *
  * A frame is a header of 16 bytes, little-endian,
  *     u32 body length | u16 type | u16 flags | u64 job
- * and a body: one CBOR map (ipc/wire.h) of at most 256 KiB. The low byte of
- * flags is the number of descriptors that travel with the frame (SCM_RIGHTS);
- * its other bits are 0. Job 0 means the process itself.
+ * and a body: one CBOR map (ipc/wire.h) of at most 256 KiB and WIRE_NODES_MAX
+ * values. The low byte of flags is the number of descriptors that travel with
+ * the frame (SCM_RIGHTS); its other bits are 0. Job 0 means the process itself.
  *
  * Unknown fields are skipped, unknown types refused. Times are CLOCK_MONOTONIC
  * nanoseconds. Another FRAME_VERSION is refused with a sentence; the header and

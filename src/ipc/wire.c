@@ -268,6 +268,19 @@ int wire_decode(struct str body, struct wire_node *nodes, size_t cap,
     return (int)r.n;
 }
 
+size_t wire_count(struct str body)
+{
+    size_t n = 0;
+    for (size_t at = 0; at < body.n; n++) {
+        struct cbor_decoder_result d = cbor_stream_decode(
+            (cbor_data)body.p + at, body.n - at, &cbor_empty_callbacks, NULL);
+        if (d.status != CBOR_DECODER_FINISHED)
+            break;
+        at += d.read;
+    }
+    return n;
+}
+
 const struct wire_node *wire_first(const struct wire_node *v)
 {
     bool holds = v && (v->kind == WIRE_ARRAY || v->kind == WIRE_MAP);

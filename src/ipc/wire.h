@@ -41,6 +41,9 @@ struct wire_node {
 int wire_decode(struct str body, struct wire_node *nodes, size_t cap,
                 struct err *err) MUST_CHECK;
 
+/* How many nodes wire_decode() would need for what was written here. */
+size_t wire_count(struct str body);
+
 /* A member of a map; NULL when it is not there or map is no map (or NULL). */
 const struct wire_node *wire_get(const struct wire_node *map, const char *key);
 /* Children in order: for (c = wire_first(v); c; c = wire_next(v, c)). In a map

@@ -214,13 +214,24 @@ static bool copy_item(struct arena *a, const struct item *from, struct item *to)
     return true;
 }
 
-static size_t arena_needed(const struct manager_job *from, size_t bytes)
+static size_t count_parts(const struct manager_job *job)
 {
     size_t parts = 0;
-    for (size_t i = 0; i < from->n_items; i++)
-        parts += from->items[i].n_parts;
+    for (size_t i = 0; i < job->n_items; i++)
+        parts += job->items[i].n_parts;
+    return parts;
+}
+
+/* What the queue counts. */
+static size_t held_bytes(const struct manager_job *job, size_t bytes)
+{
+    return bytes + job->params.n + count_parts(job) * MANAGER_PART_BYTES;
+}
+
+static size_t arena_needed(const struct manager_job *from, size_t bytes)
+{
     return JOB_OVERHEAD + bytes + from->params.n +
-           parts * (sizeof(struct part) + 4 * 64) +
+           count_parts(from) * (sizeof(struct part) + 4 * 64) +
            from->n_items * (sizeof(struct item) + 64);
 }
 
@@ -260,6 +271,7 @@ static struct job *job_new(struct deployment *d, const struct manager_job *from,
         return NULL;
     }
     j->bytes = bytes;
+    j->held = held_bytes(from, bytes);
     j->priority = from->priority;
     j->reply = from->reply;
     if (from->reply.chunk)
@@ -331,22 +343,45 @@ static int check_state(struct deployment *d, const struct manager_job *job,
     return 0;
 }
 
-static int check_room(const struct deployment *d, size_t bytes, struct err *err)
+static int check_room(const struct deployment *d, const struct manager_job *job,
+                      size_t bytes, struct err *err)
 {
+    size_t held = held_bytes(job, bytes);
     const struct manager_config *c = &d->m->config;
     if (d->queue.n >= c->queue_jobs)
         return err_set(err, E_QUEUE_FULL,
                        "the queue of %s is full: %u jobs wait", d->model->name,
                        d->queue.n);
-    if (bytes > c->queue_bytes)
+    if (held > c->queue_bytes)
         return err_set(err, E_TOO_LARGE,
-                       "%zu bytes of input; the queue takes %llu", bytes,
-                       (unsigned long long)c->queue_bytes);
-    if (bytes > c->queue_bytes - d->queue.bytes)
+                       "%zu bytes of input, %zu to be held; the queue takes "
+                       "%llu",
+                       bytes, held, (unsigned long long)c->queue_bytes);
+    if (held > c->queue_bytes - d->queue.bytes)
         return err_set(err, E_QUEUE_FULL,
                        "the queue of %s is full: %llu bytes wait",
                        d->model->name, (unsigned long long)d->queue.bytes);
     return 0;
+}
+
+/* An inference server ends when it is sent what it cannot read: whoever asks
+ * must not be able to have that sent. */
+static int check_params(struct str params, struct err *err)
+{
+    if (params.n == 0)
+        return 0;
+    if (params.n > MANAGER_PARAMS_MAX)
+        return err_set(err, E_TOO_LARGE,
+                       "the parameters have %zu bytes, at most %d are taken",
+                       params.n, MANAGER_PARAMS_MAX);
+    size_t most = params.n < WIRE_NODES_MAX ? params.n : WIRE_NODES_MAX;
+    struct wire_node *nodes = mem_try(most, sizeof(*nodes));
+    if (!nodes)
+        return err_set(err, E_INSUFFICIENT_MEMORY,
+                       "out of memory for %zu bytes of parameters", params.n);
+    int r = wire_decode(params, nodes, most, err);
+    free(nodes);
+    return r < 0 ? err_prefix(err, "the parameters") : 0;
 }
 
 static int check_poison(const struct model *model,
@@ -385,7 +420,9 @@ int manager_submit(struct manager *m, const struct manager_job *job,
     if (r == 0)
         r = check_state(model->deployment, job, err);
     if (r == 0)
-        r = check_room(model->deployment, bytes, err);
+        r = check_params(job->params, err);
+    if (r == 0)
+        r = check_room(model->deployment, job, bytes, err);
     if (r == 0)
         r = check_poison(model, job, err);
     if (r < 0)

@@ -26,7 +26,9 @@ struct job {
     size_t n_items, n_left; /* n_left: not yet answered */
     size_t n_refused;       /* items answered with an error */
     bool *answered;         /* [n_items] */
-    uint64_t bytes, deadline_ns, submitted_ns;
+    uint64_t bytes;         /* of the inputs: what an inference server counts */
+    uint64_t held; /* what it takes to hold it: what the queue counts */
+    uint64_t deadline_ns, submitted_ns;
     uint64_t credit; /* bytes of chunks that its reader can hold */
     bool began;      /* a chunk has been told */
     int priority;

@@ -25,7 +25,11 @@ struct manager_world; /* manager/world.h: clock, timer, children, files, store
 enum {
     MANAGER_NAME_MAX = 256,
     MANAGER_RUNTIME_MAX = 8,
-    MANAGER_TASKS_MAX = 16
+    MANAGER_TASKS_MAX = 16,
+    MANAGER_PARAMS_MAX = 160 << 10, /* bytes of a job's parameters: what a frame
+                                       has room for beside its inputs */
+    MANAGER_PART_BYTES = 256, /* what holding a part of an input takes, beside
+                                 its bytes */
 };
 
 /* One entry of the configuration's list of models; NULL strings are unset. */
@@ -47,7 +51,8 @@ struct manager_config {
     uint64_t memory_bytes; /* budget for all children together */
     int threads, cores;    /* of a worker; of the machine */
     uint32_t queue_jobs;   /* per deployment */
-    uint64_t queue_bytes;  /* per deployment */
+    uint64_t queue_bytes;  /* per deployment; of inputs, parameters, and
+                              MANAGER_PART_BYTES for each part */
     uint64_t job_deadline_ns, drain_ns;
     uint64_t load_base_ns, load_per_100mb_ns;
     int64_t keep_alive_s;  /* -1: never */
@@ -190,7 +195,8 @@ struct manager_job {
                           by that backend beside what is deployed, as long as it
                           is used */
     const char *task;  /* NULL: the model's default */
-    struct str params; /* an encoded CBOR map, or empty */
+    struct str params; /* an encoded CBOR map, or empty; what an inference
+                          server would refuse to read is E_INVALID_REQUEST */
     const struct item *items;
     size_t n_items;
     uint64_t deadline_ns; /* absolute; 0: the configuration's */

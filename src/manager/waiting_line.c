@@ -64,7 +64,7 @@ void line_push(struct waiting_line *q, struct job *j)
     list_add(place, &j->link);
     j->queued_by = c;
     q->n++;
-    q->bytes += j->bytes;
+    q->bytes += j->held;
 }
 
 struct job *line_next(const struct waiting_line *q)
@@ -98,7 +98,7 @@ void line_drop(struct waiting_line *q, struct job *j)
     list_del(&j->link);
     j->queued_by = NULL;
     q->n--;
-    q->bytes -= j->bytes;
+    q->bytes -= j->held;
     if (!list_empty(&c->jobs))
         return;
     list_del(&c->link);

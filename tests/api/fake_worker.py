@@ -10,7 +10,7 @@ text of an item says what to do, as words:
     hold=1       says nothing at all until it is cancelled
     refuse=CODE  answers with that error; after=N: after so many tokens
     special=1    ends with the token "</s>"
-    text=WORD    every token has this text; %20 is a space
+    text=WORD    every token has this text; %20 is a space; repeat=N: so many times
 
 It spends no more than its credit, and writes what happens to the file that is its first argument: "job ID task parts
 params", "cancel ID", "credit ID bytes", "stall ID", "over ID".
@@ -57,7 +57,7 @@ class Stream:
         word = said.get("text")
         count = int(said.get("count", 5))
         most = params.get("max_new_tokens", 256)
-        word = urllib.parse.unquote(word) if word else None
+        word = urllib.parse.unquote(word) * int(said.get("repeat", 1)) if word else None
         self.words = [word or f"{mark}w{i} " for i in range(min(count, most))]
         self.finish = "length" if count > most else "stop"
         self.cut(params.get("stop", []))

@@ -71,6 +71,10 @@ def test_a_body_over_the_limit_is_not_written():
         frames.write("DONE", {"result": "x" * frames.BODY_MAX})
     with pytest.raises(frames.TooLarge):
         frames.write("CHUNK", {"item": 0, "parts": [], "result": "x" * 4096}, limit=frames.CHUNK_MAX)
+    around = 3  # the map, its key, the list
+    with pytest.raises(frames.TooLarge):
+        frames.write("DONE", {"result": [0] * (frames.VALUES_MAX - around + 1)})
+    frames.write("DONE", {"result": [0] * (frames.VALUES_MAX - around)})
     with pytest.raises(ValueError):
         frames.write("DONE", {"result": object()})
     with pytest.raises(ValueError):

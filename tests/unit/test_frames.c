@@ -98,6 +98,38 @@ static void a_frame_over_the_limit_is_not_queued(void **state)
     channel_close(b);
 }
 
+/* More values than its receiver has room for, in fewer bytes than it takes. */
+static int send_values(struct channel *c, size_t n)
+{
+    struct wire_map m = wire_map_open(channel_begin(c, FRAME_DONE, 7));
+    wire_key(&m, "result");
+    wire_put_array(m.out, n);
+    for (size_t i = 0; i < n; i++)
+        wire_put_uint(m.out, i % 300);
+    wire_map_close(&m);
+    return channel_send(c, NULL, 0);
+}
+
+static void a_frame_of_too_many_values_is_not_queued(void **state)
+{
+    (void)state;
+    enum { AROUND = 3 }; /* the map, its key, the array */
+    struct channel *a, *b;
+    struct seen s;
+    struct err err;
+    pair(&a, &b, &s);
+    assert_int_equal(send_values(a, WIRE_NODES_MAX - AROUND + 1), -E2BIG);
+    assert_int_equal(channel_queued(a), 0);
+    assert_int_equal(send_values(a, WIRE_NODES_MAX - AROUND), 0);
+    for (int i = 0; i < 100 && s.n == 0; i++) {
+        assert_int_equal(channel_flush(a), 0);
+        assert_int_equal(channel_read(b, &err), 1);
+    }
+    assert_int_equal(s.n, 1);
+    channel_close(a);
+    channel_close(b);
+}
+
 static void a_full_socket_keeps_the_rest(void **state)
 {
     (void)state;
@@ -207,6 +239,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(descriptors_reach_their_own_frame),
         cmocka_unit_test(a_frame_over_the_limit_is_not_queued),
+        cmocka_unit_test(a_frame_of_too_many_values_is_not_queued),
         cmocka_unit_test(a_full_socket_keeps_the_rest),
         cmocka_unit_test(items_travel_inline_and_in_a_memfd),
         cmocka_unit_test(malformed_bytes_are_refused),

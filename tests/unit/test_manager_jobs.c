@@ -38,13 +38,56 @@ static void the_queue_is_bounded_in_bytes(void **state)
     struct rig *r = ready_rig(0);
     struct asked a[3] = {0};
     struct manager_job like = {.priority = 5};
+    enum { MOST = RIG_QUEUE_BYTES - MANAGER_PART_BYTES };
     rig_load(r);
-    assert_int_equal(rig_try(r, &a[0], &like, 1, RIG_QUEUE_BYTES + 1),
-                     -E_TOO_LARGE);
-    assert_int_equal(rig_try(r, &a[0], &like, 1, RIG_QUEUE_BYTES), 0);
+    assert_int_equal(rig_try(r, &a[0], &like, 1, MOST + 1), -E_TOO_LARGE);
+    assert_int_equal(rig_try(r, &a[0], &like, 1, MOST), 0);
     assert_int_equal(rig_try(r, &a[1], &like, 1, 1), -E_QUEUE_FULL);
     manager_cancel(r->m, a[0].id);
-    assert_int_equal(rig_try(r, &a[2], &like, 1, RIG_QUEUE_BYTES), 0);
+    assert_int_equal(rig_try(r, &a[2], &like, 1, MOST), 0);
+    rig_end(r);
+}
+
+/* A thousand empty texts are not nothing, and neither are parameters. */
+static void the_queue_counts_what_it_holds(void **state)
+{
+    (void)state;
+    enum { MANY = RIG_QUEUE_BYTES / MANAGER_PART_BYTES };
+    struct rig *r = ready_rig(0);
+    struct asked a[3] = {0};
+    struct buf params = BUF_MAX(8192);
+    char long_text[RIG_QUEUE_BYTES] = "";
+    struct wire_map m = wire_map_open(&params);
+    memset(long_text, 'x', sizeof(long_text) - 1);
+    wire_kz(&m, "stop", long_text);
+    wire_map_close(&m);
+    struct manager_job like = {.priority = 5},
+                       wide = {.priority = 5, .params = buf_str(&params)};
+    rig_load(r);
+    assert_int_equal(rig_try(r, &a[0], &like, MANY + 1, 0), -E_TOO_LARGE);
+    assert_int_equal(rig_try(r, &a[1], &wide, 1, 0), -E_TOO_LARGE);
+    assert_int_equal(rig_try(r, &a[2], &like, MANY, 0), 0);
+    buf_fini(&params);
+    rig_end(r);
+}
+
+/* It would end with a protocol error, and take everybody's jobs along. */
+static void parameters_that_no_server_could_read_are_refused(void **state)
+{
+    (void)state;
+    struct rig *r = ready_rig(1);
+    struct asked a = {0};
+    struct buf params = BUF_MAX(256);
+    struct wire_map m = wire_map_open(&params);
+    wire_kbool(&m, "normalize", true);
+    wire_kbool(&m, "normalize", false);
+    wire_map_close(&m);
+    struct manager_job like = {.priority = 5, .params = buf_str(&params)};
+    rig_load(r);
+    assert_int_equal(rig_try(r, &a, &like, 1, 1), -E_INVALID_REQUEST);
+    assert_string_equal(r->err.msg,
+                        "the parameters: frame body: a key appears twice");
+    buf_fini(&params);
     rig_end(r);
 }
 
@@ -393,6 +436,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_queue_is_bounded_in_jobs),
         cmocka_unit_test(the_queue_is_bounded_in_bytes),
+        cmocka_unit_test(the_queue_counts_what_it_holds),
+        cmocka_unit_test(parameters_that_no_server_could_read_are_refused),
         cmocka_unit_test(jobs_go_only_within_the_credit),
         cmocka_unit_test(priority_then_deadline_then_arrival_decide),
         cmocka_unit_test(callers_take_turns),
