@@ -33,9 +33,12 @@ void manage_list(const struct call *c)
     api_reply_json(c->r, 200, &out);
 }
 
+/* Two trees of a worker's frames as JSON at the worst: six bytes for each. */
+enum { VIEW_MAX = 4 << 20 };
+
 static void reply_model(struct api *a, struct http_request *r, const char *name)
 {
-    struct buf out = BUF_MAX(1 << 20);
+    struct buf out = BUF_MAX(VIEW_MAX);
     struct jsonw w = jsonw_to(&out);
     struct err err;
     if (view_model(a->manager, name, &w, &err) < 0) {

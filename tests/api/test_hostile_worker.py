@@ -1,11 +1,12 @@
 """A daemon whose inference servers lie: what they claim is checked, and what they send is bounded."""
+import json
 import shutil
 import stat
 import sys
 
 import pytest
 
-from daemon import BUILD, MINILM, MODELS, ROOT, Daemon
+from daemon import BUILD, MINILM, MODELS, ROOT, Daemon, until
 
 # berth-worker, as far as the daemon can tell. The inspector is the real one.
 LIAR = """#!{python}
@@ -17,11 +18,12 @@ import socket
 from framing import VERSION, Channel
 c = Channel(socket.socket(fileno=3))
 c.recv()
-c.send("HELLO", {{"version": VERSION, "build": "t", "kind": "native", "pid": os.getpid()}})
-task = "feature-extraction"
+task, kind = "feature-extraction", "native"
+more = {{}}  # of READY
 
 def ready():
-    c.send("READY", {{"tasks": [task], "task": task, "dim": 384, "max_tokens": 256, "memory": 1, "dtype": "f32", "isa": "t"}})
+    c.send("READY", {{"tasks": [task], "task": task, "dim": 384, "max_tokens": 256, "memory": 1, "dtype": "f32", "isa": "t",
+                     **more}})
     c.send("CREDIT", {{"jobs": 8, "bytes": 1 << 20}})
 
 def tensor(item, job, rows):
@@ -34,10 +36,14 @@ def tensor(item, job, rows):
         {{"k": "tensor", "dtype": "f32", "shape": [rows, 384], "o": 0, "n": n}}]}}, job, [fd])
     os.close(fd)
 
+def on_load():
+    ready()
+
 {behaviour}
+c.send("HELLO", {{"version": VERSION, "build": "t", "kind": kind, "pid": os.getpid()}})
 while (f := c.recv(60)) is not None:
     if f.type == "LOAD":
-        ready()
+        on_load()
     elif f.type == "PING":
         c.send("PONG", {{"time_ns": f.body["time_ns"], "threads": [1]}})
     elif f.type == "JOB":
@@ -92,3 +98,70 @@ def on_job(f):
 """)
     status, _, said = d.ask("POST", f"/models/{MINILM}", {"inputs": "text"})
     assert status == 200 and len(said) == 32768 and all(len(row) == 384 for row in said)
+
+
+def answered(text):
+    """A DONE that one text makes of the first item."""
+    return f"""
+def on_job(f):
+    {text}
+"""
+
+
+CHUNK = """c.send("CHUNK", {"item": 0, "parts": [{"k": "text", "d": b"a"}]}, %s)"""
+DONE = """c.send("DONE", {"item": 0, "parts": [{"k": "tensor", "dtype": "f32", "shape": [384], "d": bytes(1536)}]}, %s)"""
+
+
+@pytest.mark.parametrize("behaviour, words", [
+    ("kind = 'transformers'", "it says it is \"transformers\", not native"),
+    ("def on_load():\n    " + CHUNK % 7, "CHUNK of an unknown job"),
+    ("def on_load():\n    " + DONE % 7, "DONE of an unknown job"),
+    ("def on_load():\n    ready()\n    ready()", "READY in state ready"),
+    ("def on_load():\n    c.send('PLAN', {'architecture': 'a', 'model_type': 'b', 'task': 'c', 'tasks': [], 'tensors': 0, "
+     "'parameters': 0, 'bytes': {}, 'context': 0, 'unsupported': [], 'weights': 0, 'runtime': []})", "PLAN from a worker"),
+    ("def on_load():\n    c.send('READY', {'tasks': []})", "READY frame without"),
+], ids=["kind", "chunk", "done", "ready", "plan", "fields"])
+def test_what_is_out_of_turn_ends_the_worker_and_is_said(lying, behaviour, words):
+    d = lying(behaviour)
+    load = d.connect()
+    load.request("POST", "/berth/load", json.dumps({"model": MINILM}), {"Content-Type": "application/json"})
+    said = until(lambda: d.get(f"/berth/models/{MINILM}")["reason"], what="the reason")
+    assert "broke the protocol" in said and words in said, said
+    d.post("/berth/unload", model=MINILM)
+
+
+@pytest.mark.parametrize("then", [CHUNK % "f.job", DONE % "f.job", DONE % "f.job + 1",
+                                  "c.send('ERROR', {'code': 'internal', 'text': 'no', 'item': 1}, f.job)"])
+def test_what_was_not_asked_for_costs_the_worker_its_life(lying, then):
+    """A chunk of a job that wants none, an answer twice, to another job, to an item that is not there."""
+    d = lying(answered("f.body['items'].pop() and " + (DONE % "f.job") + "; " + then))
+    d.post("/berth/load", model=MINILM)
+    status, _, _ = d.ask("POST", f"/models/{MINILM}", {"inputs": "text"})
+    assert status in (200, 500)
+    until(lambda: d.get("/berth/status")["worker_deaths"] > 0, what="its end")
+    d.post("/berth/unload", model=MINILM)
+
+
+def test_ready_may_say_as_much_as_a_frame_holds(lying):
+    d = lying("""
+more = {"tasks": [f"{i:-<60}" for i in range(1023)] + [task], "task": f"{0:-<60}", "extra": {"all": "\\x01" * 190000},
+        "dtype": "x" * 64, "isa": "\\r\\nX-Evil: 1", "limits": {"device_bytes": 2**64 - 1}}
+""")
+    m = d.post("/berth/load", model=MINILM)
+    assert m["state"] == "ready" and len(m["instances"][0]["extra"]["all"]) == 190000
+    assert len(d.get("/berth/models")["models"]) == 1
+    status, headers, answer = d.ask("POST", f"/models/{MINILM}", {"inputs": "text"})
+    assert status == 422 and "cannot do" in answer["error"] and "X-Evil" not in headers
+
+
+def test_a_flood_of_lines_is_counted_and_not_kept(lying):
+    d = lying("""
+def on_load():
+    for i in range(20000):
+        c.send("LOG", {"level": "error", "text": f"{i} " + "x" * 4000})
+    ready()
+""")
+    before = d.rss_anon()
+    d.post("/berth/load", model=MINILM)
+    assert d.rss_anon() - before < 32 << 20
+    assert len(d.log()) < 16 << 20 and "more lines in one second" in d.log()
