@@ -149,8 +149,10 @@ class Compute:
         if self._ledger.answered(item):
             return None
         task = self.model.tasks[item.job.task]
+        self.progress += 1  # decoding many pictures is no standing still
         try:
-            request = task.read(item)
+            with errors.no_panic():
+                request = task.read(item)
         except Exception as e:
             self._failed(item, e)
             return None
@@ -160,6 +162,9 @@ class Compute:
         return None
 
     def _run(self, batch):
+        now = time.monotonic_ns()
+        for item in [r.item for r in batch if r.item.job.deadline_ns and now >= r.item.job.deadline_ns]:
+            self.fail(item, Refused("deadline", LATE))
         batch = [r for r in batch if not self._ledger.answered(r.item)]
         if not batch:
             return
@@ -167,7 +172,7 @@ class Compute:
         held = self._ledger.begin(items)
         try:
             began_ns = time.monotonic_ns()
-            with self.computing(items):
+            with self.computing(items), errors.no_panic():
                 answers = self.model.tasks[items[0].job.task].run(batch)
             for item, answer in zip(items, answers, strict=True):
                 self._answer(item, answer, began_ns)

@@ -1,4 +1,5 @@
 """What libraries raise, as berth's codes and sentences. Any thread."""
+import contextlib
 import re
 
 from .jobs import Refused
@@ -14,6 +15,19 @@ def is_memory(error):
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     return isinstance(error, (RuntimeError, OSError)) and any(m in str(error).lower() for m in _MEMORY)
+
+
+@contextlib.contextmanager
+def no_panic():
+    """A library in Rust that gives up (tokenizers, over an expression that takes too long) raises what is no Exception,
+    and would end the process: a refusal instead."""
+    try:
+        yield
+    except BaseException as e:
+        if type(e).__name__ != "PanicException":
+            raise
+        raise Refused("invalid_request", "the model's tokenizer gave up on this input; send another, or a shorter "
+                      "one") from None
 
 
 def plain(error):

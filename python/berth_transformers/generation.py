@@ -218,7 +218,12 @@ class Generator:
 
     def _finish(self, stream):
         self._forget(stream)
-        stream.done()
+        try:
+            stream.done()
+        except OSError:
+            raise
+        except Exception as e:  # an answer that no frame can hold
+            self._fail(stream.item, e)
 
     def _forget(self, stream):
         if stream in self._running:

@@ -22,6 +22,8 @@ class _Entry:
     bytes: int  # of its inputs: credit that goes back with it
     left: set  # indices of the items that have not been answered
     held: int = 0  # items being computed, answers being sent: the job's credit waits for them
+    telling: int = -1  # the item of which a chunk is being sent
+    owed: object = None  # Refused: what answers that item, once the chunk is sent
 
 
 class Ledger:
@@ -70,6 +72,9 @@ class Ledger:
                 return None
             entry.job.cancelled = True
             left, entry.left = sorted(entry.left), set()
+            if entry.telling in left:  # no chunk may come after the answer
+                left.remove(entry.telling)
+                entry.owed = refused
         for index in left:
             self._error(job_id, index, refused)
         self._close(entry)
@@ -129,7 +134,12 @@ class Ledger:
             if cost > entry.job.credit:
                 return False
             entry.job.credit -= cost
-        self._channel.send_bytes(data)
+            entry.held += 1
+            entry.telling = item.index
+        try:
+            self._channel.send_bytes(data)
+        finally:
+            self._told(entry)
         return True
 
     # ---- inside ----
@@ -146,6 +156,15 @@ class Ledger:
         finally:
             self._release(entry)
 
+    def _told(self, entry):
+        """A chunk has been sent: the item's answer, if it was cancelled meanwhile."""
+        with self._lock:
+            index, owed = entry.telling, entry.owed
+            entry.telling, entry.owed = -1, None
+        if owed:
+            self._error(entry.job.id, index, owed)
+        self._release(entry)
+
     def _release(self, entry):
         with self._lock:
             entry.held -= 1
@@ -157,6 +176,7 @@ class Ledger:
             if entry.left or entry.held or self._entries.get(entry.job.id) is not entry:
                 return
             del self._entries[entry.job.id]
+        entry.job.items = ()  # they name each other, and may hold much: what goes now does not wait for a collection
         self._channel.send("CREDIT", {"jobs": 1, "bytes": entry.bytes})
 
     @staticmethod

@@ -155,7 +155,8 @@ def _parts(folder, made, config):
 
 def _part(folder, what, auto, **more):
     try:
-        return auto.from_pretrained(folder, **_always(), **more)
+        with errors.no_panic():
+            return auto.from_pretrained(folder, **_always(), **more)
     except Exception as e:
         if errors.is_memory(e) or isinstance(e, ImportError):
             raise

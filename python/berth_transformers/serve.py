@@ -92,6 +92,7 @@ class Server:
         job.items = [Item(job, i, some, now) for i, some in enumerate(items)]
         refused = self._why_not(job)
         if refused:
+            job.items = ()  # see Ledger._close()
             self._ledger.refuse(job.id, refused, size)
             return
         self._ledger.take(job, size)
@@ -272,7 +273,7 @@ def warm(model):
     job = Job(0, model.task, {}, [])
     item = Item(job, 0, [Part("text", "A few words, to begin with.")])
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), errors.no_panic():
             task.run([task.read(item)])
     except Exception as e:
         if errors.is_memory(e):

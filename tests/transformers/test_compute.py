@@ -1,10 +1,15 @@
 """The compute thread with a ledger and a channel that only writes down: failures in a batch, generation beside batches,
 credit for chunks. The model is one small layer; no process, no socket."""
+import gc
 import threading
+import time
 import types
+import weakref
 
 import cbor2
+import numpy
 import pytest
+import tokenizers
 import torch
 
 from berth_transformers import compute, devices, frames, tasks
@@ -248,3 +253,73 @@ def test_layers_are_the_elements_of_lists():
     block = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.ReLU())
     module = torch.nn.ModuleDict({"layers": torch.nn.ModuleList([block, block]), "head": torch.nn.Linear(2, 2)})
     assert compute.layers(module) == [module, block, block[0], block[1]]
+
+
+class Gated(Channel):
+    """Holds back chunks until it is told to send them."""
+
+    def __init__(self):
+        super().__init__()
+        self.begun, self.gate = threading.Event(), threading.Event()
+
+    def send_bytes(self, data, fd=-1):
+        if frames.read_header(data)[1] == "CHUNK":
+            self.begun.set()
+            assert self.gate.wait(DEADLINE_S)
+        super().send_bytes(data, fd)
+
+
+def test_no_chunk_comes_after_the_answer_of_a_cancelled_item():
+    channel = Gated()
+    ledger = Ledger(channel)
+    job = Job(1, "spell", {}, [], credit=10_000)
+    job.items = [Item(job, i, []) for i in range(2)]
+    ledger.take(job, 5)
+    telling = threading.Thread(target=ledger.chunk, args=(job.items[0], [Part("text", "a")]))
+    telling.start()
+    assert channel.begun.wait(DEADLINE_S)
+    ledger.cancel(1, Refused("cancelled", "the job was cancelled"))
+    channel.gate.set()
+    telling.join(DEADLINE_S)
+    assert [(name, body.get("item")) for name, _, body in channel.sent] == [
+        ("ERROR", 1), ("CHUNK", 0), ("ERROR", 0), ("CREDIT", None)]
+    assert len(ledger) == 0
+
+
+def test_what_a_job_brought_is_let_go_with_its_last_answer():
+    ledger = Ledger(Channel())
+    data = numpy.zeros(1)
+    job = Job(1, "double", {}, [])
+    job.items = [Item(job, 0, [Part("bytes", data)])]
+    ledger.take(job, 8)
+    gone, item = weakref.ref(data), job.items[0]
+    gc.disable()
+    try:
+        ledger.done(item, Answer(result=1), time.monotonic_ns())
+        del data, item, job
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+def test_a_deadline_passes_between_batches_of_a_round(made):
+    compute, channel, ledger, task = made
+    task.read = lambda item: tasks.Request(item, key=item.text(), inputs=item.text())
+    task.gate.clear()
+    submit(compute, ledger, 1, ["x", "y"])
+    while not compute._running:
+        pass
+    ledger._entries[1].job.deadline_ns = time.monotonic_ns()
+    task.gate.set()
+    assert results(channel.wait(1)) == {(1, 0): "xx", (1, 1): "deadline"}
+    assert task.ran == [["x"]]
+
+
+def test_a_panic_in_a_tokenizer_is_one_items_failure(made):
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Split(tokenizers.Regex("(a|aa)+$"), "isolated")
+    compute, channel, ledger, task = made
+    task.read = lambda item: tasks.Request(item, inputs=item.text() if len(item.text()) < 9
+                                           else tokenizer.encode(item.text()))
+    submit(compute, ledger, 1, ["a", "a" * 5000 + "b", "b"])
+    assert results(channel.wait(1)) == {(1, 0): "aa", (1, 1): "invalid_request", (1, 2): "bb"}

@@ -289,6 +289,21 @@ def test_generation_config_is_followed():
     assert sampling.new_tokens(loaded.model, {}, 5) == sampling.NEW_TOKENS
 
 
+@pytest.mark.parametrize("seed", [2**64 - 1, 2**63 - 1, -2**64])
+def test_every_item_is_answered_whatever_its_seed(llama, seed):
+    job = llama.ask(["one", "two"], seed=seed, do_sample=True, max_new_tokens=2)
+    llama.run()
+    told = [llama.result(job, item)["seed"] for item in range(2)]
+    assert told == [(seed + i) % 2**63 for i in range(2)] and len(llama.ledger) == 0
+
+
+def test_an_answer_that_no_frame_can_hold_is_an_error_of_its_item(llama, monkeypatch):
+    monkeypatch.setattr(llama.compute, "done", lambda *_: {}["no such answer"])
+    job = llama.ask(["one"], max_new_tokens=2)
+    llama.run()
+    assert llama.error(job)["code"] == "internal" and len(llama.ledger) == 0
+
+
 @pytest.mark.parametrize("params, code", [
     ({"temperature": -1.0}, "invalid_request"), ({"top_p": 0.0}, "invalid_request"), ({"top_p": 1.5}, "invalid_request"),
     ({"temperature": float("nan")}, "invalid_request"), ({"repetition_penalty": 0.0}, "invalid_request"),

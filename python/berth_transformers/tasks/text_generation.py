@@ -9,6 +9,7 @@ from ..stream import Wanted
 from . import Request, Task
 
 STOPS_MAX = 16
+SEEDS = 2**63  # as many as the generators of random numbers take
 LOGPROBS_MAX = 20
 ROLES = ("system", "developer", "user", "assistant", "tool")
 JSON = "application/json"
@@ -34,7 +35,7 @@ class Generation(Task):
         if not ids:
             raise Refused("invalid_request", "the prompt has no tokens: there is nothing to go on from")
         limit = self._limit(params, len(ids))
-        seed = params["seed"] + item.index if "seed" in params else None
+        seed = (params["seed"] + item.index) % SEEDS if "seed" in params else None
         wanted = Wanted(params, sampling.settings(self.model.model, params), limit, prompt_text, seed)
         return Request(item, cost=len(ids), inputs=ids, options=wanted, tokens=len(ids), truncated=truncated)
 
