@@ -1,13 +1,19 @@
 """Every golden of tests/golden/tasks over HTTP, from the real Transformers server: the answer of transformers.pipeline,
-field for field, floats within 1e-4, wrapped as the Hugging Face Inference API wraps it."""
+field for field, floats within 1e-4, wrapped as the Hugging Face Inference API wraps it; and the same through
+huggingface_hub's InferenceClient and the openai client, unmodified."""
 import base64
+import dataclasses
+import inspect
 import io
 import json
 import mimetypes
 import wave
 
+import huggingface_hub
 import numpy as np
+import openai
 import pytest
+from huggingface_hub import InferenceClient
 from PIL import Image
 
 from daemon import BACKENDS, ROOT, Daemon
@@ -49,6 +55,7 @@ def goldens():
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory):
+    print(f"huggingface_hub {huggingface_hub.__version__}, openai {openai.__version__}")
     with Daemon(tmp_path_factory.mktemp("tasks"), BERTH_BACKENDS=str(BACKENDS)) as d:
         yield d
 
@@ -173,6 +180,7 @@ def test_the_answer_is_the_pipelines(daemon, loaded, name, found):
             same(json.loads(text), wrapped(case), f"{name}[{i}]")
     raw(daemon, path, found)
     many(daemon, path, found)
+    by_client(daemon, path, found)
 
 
 def raw(daemon, path, found):
@@ -198,3 +206,94 @@ def many(daemon, path, found):
     got = json.loads(ask(daemon, f"{path}/pipeline/{task}", json.dumps(together), "application/json"))
     want = [wrapped(c) for c in alike]
     same(got, [w[0] for w in want] if task in ALWAYS_A_LIST else want)
+
+
+# ---- the clients ----
+
+def file_of(case):
+    return next(MEDIA / p["file"] for p in case["parts"] if "file" in p)
+
+
+# How the client is asked: arguments beside the parameters.
+ARGUMENTS = {
+    "question-answering": lambda c: c["inputs"],
+    "sentence-similarity": lambda c: {"sentence": c["inputs"]["source_sentence"], "other_sentences": c["inputs"]["sentences"]},
+    "table-question-answering": lambda c: c["inputs"],
+    "document-question-answering": lambda c: {  # the picture comes along; its words have been read already
+        "image": MEDIA / "picture.png", "question": body(c)["inputs"]["question"],
+        "word_boxes": body(c)["parameters"]["word_boxes"]},
+    "text-generation": lambda c: {"prompt": c["inputs"]},
+    "text-to-audio": lambda c: {"text": c["parts"][0]["text"]},
+    "automatic-speech-recognition": lambda c: {"audio": file_of(c), "extra_body": c["parameters"]},
+    "audio-classification": lambda c: {"audio": file_of(c)},
+}
+METHODS = {"text-to-audio": "text_to_speech"}
+
+
+def plain(x):
+    """What the client parsed, as it was; fields that were not there are None."""
+    if isinstance(x, list):
+        return [plain(v) for v in x]
+    if dataclasses.is_dataclass(x):
+        return {k: plain(v) for k, v in vars(x).items() if v is not None or k == "score"}
+    if isinstance(x, Image.Image):
+        out = io.BytesIO()
+        x.save(out, "PNG")
+        return base64.b64encode(out.getvalue()).decode()
+    return x.tolist() if isinstance(x, np.ndarray) else x
+
+
+def parsed(case):
+    """What the client makes of the API's answer."""
+    want = wrapped(case)
+    first = ("text-classification", "summarization", "translation", "image-to-text")
+    if case["task"] == "text-generation":
+        return want[0]["generated_text"]
+    return want[0] if case["task"] in first else want
+
+
+def by_client(daemon, path, found):
+    """Every case that the client has a method and the parameters for."""
+    for case in found:
+        task = case["task"]
+        method = getattr(InferenceClient, METHODS.get(task, task.replace("-", "_")), None)
+        if method is None:
+            continue
+        arguments = ARGUMENTS.get(task, lambda c: {"text": c["inputs"]} if "inputs" in c else {"image": file_of(c)})(case)
+        if task != "automatic-speech-recognition":
+            arguments = arguments | case["parameters"]
+        if not arguments.keys() <= inspect.signature(method).parameters.keys():
+            continue
+        if not all(isinstance(v, (str, list, dict, int, float, bool)) or v is None or hasattr(v, "suffix")
+                   for v in arguments.values()) or isinstance(arguments.get("text"), dict):
+            continue  # a pair of texts, which the client cannot say
+        got = method(InferenceClient(f"{daemon.base}{path}/pipeline/{task}", provider="hf-inference"), **arguments)
+        if task == "text-to-audio":
+            same_sound(got, case["answer"])
+        else:
+            same(plain(got), parsed(case), f"{path} {task}")
+
+
+@pytest.mark.timeout(300)
+def test_openai_transcribes_as_the_pipeline(daemon, loaded):
+    name = "speech_whisper"
+    loaded(name)
+    client = openai.OpenAI(base_url=f"{daemon.base}/v1", api_key="none", max_retries=0)
+    asked = 0
+    for _, case in cases(TASKS / f"{name}.json"):
+        file, parameters, want = file_of(case), case["parameters"], case["answer"]
+        if not parameters:
+            assert client.audio.transcriptions.create(model=name, file=file).text == want["text"]
+        elif parameters == {"return_timestamps": True}:
+            got = client.audio.transcriptions.create(model=name, file=file, response_format="verbose_json")
+            assert got.text == want["text"]
+            assert [s.text for s in got.segments or []] == [c["text"] for c in want["chunks"]]
+            assert [s.start for s in got.segments or []] == pytest.approx([c["timestamp"][0] for c in want["chunks"]])
+        elif parameters == {"return_timestamps": "word"}:
+            got = client.audio.transcriptions.create(model=name, file=file, response_format="verbose_json",
+                                                     timestamp_granularities=["word"])
+            assert [w.word for w in got.words or []] == [c["text"] for c in want["chunks"]]
+        else:
+            continue
+        asked += 1
+    assert asked >= 3

@@ -152,6 +152,38 @@ static void json_is_named_as_json(void **state)
     assert_false(guard_is_json(str_of("")));
 }
 
+static void bytes_are_named_as_what_no_page_sends(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *type;
+        bool bytes;
+        const char *media;
+    } cases[] = {
+        {"image/png", true, "image/png"},
+        {"Audio/WAV; rate=16000", true, "Audio/WAV"},
+        {"video/mp4", true, "video/mp4"},
+        {"application/octet-stream", true, ""},
+        {"", false, ""},
+        {"image/", false, ""},
+        {"image/a b", false, ""},
+        {"image/\xC3\xA9", false, ""},
+        {"images/png", false, ""},
+        {"text/plain", false, ""},
+        {"multipart/form-data; boundary=b", false, ""},
+        {"application/x-www-form-urlencoded", false, ""},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct str media;
+        assert_int_equal(guard_is_bytes(str_of(cases[i].type), &media),
+                         cases[i].bytes);
+        assert_true(str_is(media, cases[i].media));
+    }
+    assert_true(guard_is_form(str_of("multipart/form-data; boundary=b")));
+    assert_true(guard_is_form(str_of("Multipart/Form-Data")));
+    assert_false(guard_is_form(str_of("multipart/mixed; boundary=b")));
+}
+
 static int decode(const char *raw, struct str *ret)
 {
     static char copy[256];
@@ -206,6 +238,7 @@ int main(void)
         cmocka_unit_test(pages_of_others_are_refused),
         cmocka_unit_test(sizes_have_ends),
         cmocka_unit_test(json_is_named_as_json),
+        cmocka_unit_test(bytes_are_named_as_what_no_page_sends),
         cmocka_unit_test(paths_are_decoded_once),
         cmocka_unit_test(queries_are_searched_by_key),
     };
