@@ -210,24 +210,11 @@ def _weights(folder, config, auto, dtype, attention, spare, placement, memory, n
             raise Refused("unsupported_option", f"'attention' should be one of {', '.join(ATTENTION)}")
         options["attn_implementation"] = attention
     progress("weights", 0, all_bytes)
-    with _told(sizes, all_bytes, progress), _losses_as_they_are():
+    with _told(sizes, all_bytes, progress):
         module, info = getattr(transformers, auto).from_pretrained(folder, **options)
     progress("weights", all_bytes, all_bytes)
     _check_keys(info, spare, notes)
     return module.to(placement.device).eval().requires_grad_(False)
-
-
-@contextlib.contextmanager
-def _losses_as_they_are():
-    """Models that segment make their loss when they are made, and it asks for scipy, which only training would use."""
-    from transformers.utils import import_utils
-    table = import_utils.BACKENDS_MAPPING
-    before = table["scipy"]
-    table["scipy"] = (lambda: True, before[1])
-    try:
-        yield
-    finally:
-        table["scipy"] = before
 
 
 def _check_keys(info, spare, notes):
