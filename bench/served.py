@@ -1,6 +1,7 @@
 """The Transformers backend beside a plain FastAPI script, its own single stream, and a direct call; outputs compared first.
 
-  clients   16 clients, texts of 8 to 256 tokens, MiniLM: requests a second
+  clients   16 clients, texts of 8 to 256 tokens, MiniLM: requests a second; lengths as they come (each length as likely as one
+            twice as long: questions, sentences, paragraphs), and all lengths alike
   streams   8 chat streams of SmolLM2-135M-Instruct against one at a time: tokens a second
   overhead  one client, one short text: milliseconds through berth against a direct call of the pipeline
 """
@@ -32,10 +33,13 @@ WORDS = ("time year people way day man thing woman life child world school state
          "hand part place case week company system program question work government number night point home water").split()
 
 
-def texts(n, seed=1):
-    """Of 8 to 256 tokens, evenly."""
+LENGTHS = {"as they come": lambda r: round(6 * (250 / 6) ** r.random()), "all alike": lambda r: r.randint(6, 250)}
+
+
+def texts(n, length, seed=1):
+    """Of 8 to 256 tokens."""
     r = random.Random(seed)
-    return [" ".join(r.choices(WORDS, k=r.randint(6, 250))) for _ in range(n)]
+    return [" ".join(r.choices(WORDS, k=length(r))) for _ in range(n)]
 
 
 def free_port():
@@ -97,27 +101,29 @@ def load(port, path, bodies):
     return time.perf_counter() - began, answers, took
 
 
+def compare(daemon, plain, case, bodies):
+    """The same bodies to both, in turns."""
+    path, sample = f"/models/{MINILM}/pipeline/feature-extraction", bodies[:32]
+    _, mine, _ = load(daemon.port, path, sample)
+    _, theirs, _ = load(plain.port, "/embed", sample)
+    a, b = (np.array(v, dtype=np.float32).reshape(len(sample), -1) for v in (mine, theirs))
+    far = float(np.abs(a - b).max())
+    assert far < 1e-5, f"the vectors differ by {far}"
+    rates, tails = {"berth": [], "plain": []}, {"berth": [], "plain": []}
+    for _ in range(TURNS):
+        for name, port, where in (("berth", daemon.port, path), ("plain", plain.port, "/embed")):
+            seconds, _, took = load(port, where, bodies)
+            rates[name].append(len(bodies) / seconds)
+            tails[name].append(statistics.quantiles(took, n=100)[98])
+    row("served", case, "req/s", statistics.median(rates["berth"]), "FastAPI script", statistics.median(rates["plain"]),
+        lower_is_better=False, largest_difference=f"{far:.1e}", p99_ms=round(statistics.median(tails["berth"])),
+        peer_p99_ms=round(statistics.median(tails["plain"])))
+
+
 def clients(daemon):
-    asked = texts(REQUESTS)
-    ours = [{"inputs": t, "truncate": True} for t in asked]
-    path = f"/models/{MINILM}/pipeline/feature-extraction"
     with Plain() as plain:
-        sample = 32
-        _, mine, _ = load(daemon.port, path, ours[:sample])
-        _, theirs, _ = load(plain.port, "/embed", ours[:sample])
-        a, b = (np.array(v, dtype=np.float32).reshape(sample, -1) for v in (mine, theirs))
-        far = float(np.abs(a - b).max())
-        assert far < 1e-5, f"the vectors differ by {far}"
-        rates = {"berth": [], "plain": []}
-        tails = {"berth": [], "plain": []}
-        for _ in range(TURNS):
-            for name, port, where in (("berth", daemon.port, path), ("plain", plain.port, "/embed")):
-                seconds, _, took = load(port, where, ours)
-                rates[name].append(REQUESTS / seconds)
-                tails[name].append(statistics.quantiles(took, n=100)[98])
-        row("served", f"{CLIENTS} clients", "req/s", statistics.median(rates["berth"]), "FastAPI script",
-            statistics.median(rates["plain"]), lower_is_better=False, largest_difference=f"{far:.1e}",
-            p99_ms=round(statistics.median(tails["berth"])), peer_p99_ms=round(statistics.median(tails["plain"])))
+        for name, length in LENGTHS.items():
+            compare(daemon, plain, name, [{"inputs": t, "truncate": True} for t in texts(REQUESTS, length)])
 
 
 def stream(port, prompt, got):
@@ -195,10 +201,10 @@ print(json.dumps(took))
 
 def overhead(daemon):
     text = "A man is eating a piece of bread."
-    c = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=60)
     path = f"/models/{MINILM}/pipeline/feature-extraction"
     ours, theirs = [], []
     for _ in range(TURNS):
+        c = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=60)
         for _ in range(CALLS):
             began = time.perf_counter()
             post(c, path, {"inputs": text})
