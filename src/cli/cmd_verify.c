@@ -74,6 +74,8 @@ static int given_texts(struct verify *v, struct str mask, struct err *err)
         add_text(v, text, mask);
     }
     lines_close(lines);
+    if (r == 0 && v->n == 0)
+        r = err_set(err, CLI_E_USAGE, "there is no text to compare");
     return r;
 }
 
@@ -221,7 +223,7 @@ static int compare(struct verify *v, struct err *err)
 static bool agree(const struct verify *v)
 {
     const struct comparison_sums *s = &v->sums;
-    return !s->other_shape && s->ids_alike == s->ids &&
+    return !s->other_shape && s->numbers > 0 && s->ids_alike == s->ids &&
            s->top_alike == s->tops && s->largest <= BOUND_F32;
 }
 

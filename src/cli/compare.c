@@ -61,6 +61,8 @@ static bool same_element(struct json a, struct json b)
     return true;
 }
 
+/* The scores are compared by their places: two that are as good as equal may
+ * change theirs, and what does not belong there has another score. */
 static void add_ranked(struct comparison_sums *s, struct json a, struct json b)
 {
     struct json_iter i = json_iter(a), k = json_iter(b);
@@ -70,9 +72,11 @@ static void add_ranked(struct comparison_sums *s, struct json a, struct json b)
         bool same = same_element(i.value, k.value);
         s->tops += at == 0;
         s->top_alike += at == 0 && same;
-        if (same && json_to_double(json_get(i.value, "score"), &x) &&
+        if (json_to_double(json_get(i.value, "score"), &x) &&
             json_to_double(json_get(k.value, "score"), &y))
             add_numbers(s, &ignored, x, y);
+        else
+            s->other_shape = true;
     }
 }
 

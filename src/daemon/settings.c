@@ -83,6 +83,10 @@ static int check_range(const struct settings_key *k, int64_t v, struct err *err)
         return err_set(err, E_INVALID_REQUEST,
                        "%s is %lld, it should be between %lld and %lld", k->key,
                        (long long)v, (long long)k->least, (long long)k->most);
+    if (k->kind == SECONDS && k->least < 0 && v == 0)
+        return err_set(err, E_INVALID_REQUEST,
+                       "%s is 0, it should be 1 or more, or -1 for never",
+                       k->key);
     return 0;
 }
 

@@ -102,11 +102,27 @@ def test_verify_certifies_what_agrees(fake, berth, tmp_path):  # noqa: F811
     ([0.5, 0.25], [0.5, 0.25], ([1, 2], [1, 3])),  # other ids
     ([0.5, 0.25], [0.5, 0.25, 0.125], ([1], [1])),  # another shape
     ([{"label": "a", "score": 0.5}], [{"label": "b", "score": 0.5}], ([1], [1])),  # another first answer
+    ([{"label": "a", "score": 0.9}, {"label": "b", "score": 0.1}],
+     [{"label": "a", "score": 0.9}, {"label": "c", "score": 0.05}], ([1], [1])),  # another second one
+    ([[{"label": "a", "score": 0.9}]], [["a"]], ([1], [1])),
+    ([], [], ([1], [1])),  # nothing that could differ
 ])
 def test_verify_fails_where_they_do_not_agree(fake, berth, native, transformers, ids):  # noqa: F811
     both(fake, native, transformers, ids)
     done = berth("verify", NAME, "one", code=1)
     assert "they do not agree" in done.stdout
+
+
+def test_verify_lets_those_that_are_as_good_change_places(fake, berth):  # noqa: F811
+    a, b, c = ({"label": n, "score": s} for n, s in (("a", 0.6), ("b", 0.2), ("c", 0.2000001)))
+    both(fake, [a, b, c], [a, c, b])
+    assert "they agree" in berth("verify", NAME, "one").stdout
+
+
+def test_verify_of_no_text_is_no_certificate(fake, berth):  # noqa: F811
+    both(fake, [1.0], [1.0])
+    assert "no text" in berth("verify", NAME, "--stdin", code=2).stderr
+    assert len(fake.bodies("POST /berth/unload")) == 2
 
 
 def test_verify_takes_down_what_it_loaded_when_it_fails(fake, berth):  # noqa: F811

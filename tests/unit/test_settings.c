@@ -80,6 +80,7 @@ static void what_is_wrong_is_named_with_its_place(void **state)
          "column 32: keep_alive is '10d', it should be seconds, a time"},
         {"models: [{name: x, keep_alive: 0}]", "keep_alive is '0'"},
         {"keep_alive: -2", "f, line 1, column 13: keep_alive is -2"},
+        {"keep_alive: 0", "keep_alive is 0, it should be 1 or more, or -1"},
         {"keep_alive: soon", "keep_alive is 'soon', it should be a whole"},
         {"idle_s: -1", "idle_s is -1, it should be between"},
         {"transformers: 1", "f, line 1, column 15: transformers is an integer, "
