@@ -37,7 +37,7 @@ static bool split(const char *name, char *base, const char **backend)
     const char *at = strchr(name, '#');
     struct str suffix = str_of(at);
     *backend = at + 1;
-    return variant_suffix(suffix) == suffix.n &&
+    return at > name && variant_suffix(suffix) == suffix.n &&
            str_to_z(str_n(name, (size_t)(at - name)), base, MANAGER_NAME_MAX);
 }
 
@@ -104,8 +104,8 @@ int variant_get(struct manager *m, const char *name, struct model **ret,
     struct model *model;
     if (!split(name, base, &backend))
         return err_set(err, E_INVALID_REQUEST,
-                       "after the \"#\" of a name comes native or "
-                       "transformers");
+                       "before the \"#\" of a name comes that of a model, "
+                       "after it native or transformers");
     int r = registry_get(m, base, &model, err);
     if (r == 0)
         r = model_usable(model, err);

@@ -363,6 +363,8 @@ static void what_a_variant_is_not(void **state)
     struct names s;
     rig_start(r);
     assert_int_equal(rig_try(r, &a, &like, 1, 10), -E_INVALID_REQUEST);
+    like.model = "#native";
+    assert_int_equal(rig_try(r, &a, &like, 1, 10), -E_INVALID_REQUEST);
     like.model = "org/none#native";
     assert_int_equal(rig_try(r, &a, &like, 1, 10), -E_MODEL_NOT_FOUND);
     assert_int_equal(
