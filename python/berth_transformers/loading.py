@@ -3,6 +3,7 @@
 Only safetensors (or one GGUF file) are read, only from the folder, and code that a repository carries is never run.
 """
 import contextlib
+import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,10 @@ DTYPES = {"exact": "float32", "auto": "auto", "float32": "float32", "f32": "floa
 SHORT = {"float32": "f32", "bfloat16": "bf16", "float16": "f16", "float64": "f64"}
 OPTIONS = ("task", "attention")
 ATTENTION = ("sdpa", "eager")
+LAYERS_MAX = 1000  # of one kind
+LABELS_MAX = 100_000
+_LAYERS = re.compile(r"(layers?|depths?|blocks)$")
+PICTURE_SIDE_MAX = 16384  # pixels that a picture may be brought to before the model sees it
 KEYS_NAMED = 3  # weights named in a sentence
 UNLIMITED_TOKENS = 10**9  # tokenizers write a number beyond this for "no limit"
 
@@ -105,6 +110,7 @@ def _config(folder, notes):
         import transformers
         raise Refused("unsupported_architecture",
                       f"Transformers {transformers.__version__} has no architecture '{model_type}'")
+    _check_config(said)
     if "auto_map" in said:
         notes.append(f"the repository carries code of its own (auto_map); it was not run, Transformers' own "
                      f"{model_type} was loaded")
@@ -116,6 +122,23 @@ def _config(folder, notes):
     except (ValueError, KeyError, TypeError, AttributeError) as e:
         raise Refused("damaged_file" if known else "unsupported_architecture",
                       f"config.json cannot be used: {errors.plain(e)}") from e
+
+
+def _check_config(said):
+    """What the library would act upon before it has seen the weights: counts that it makes lists and modules of, code of
+    the Hub that it would fetch."""
+    left = [said]
+    while left:
+        for key, value in left.pop().items():
+            if isinstance(value, dict):
+                left.append(value)
+            counts = [v for v in (value if isinstance(value, list) else [value]) if isinstance(v, int)]
+            most = LAYERS_MAX if _LAYERS.search(key) else LABELS_MAX if key == "num_labels" else None
+            if most and max(counts, default=0) > most:
+                raise Refused("damaged_file", f"config.json: '{key[:100]}' is {max(counts)}; the limit is {most}")
+            if key.endswith(("attn_implementation", "experts_implementation")) and "/" in json.dumps(value):
+                raise Refused("unsupported_option", f"config.json: '{key[:100]}' names code of the Hub, which is never "
+                              "fetched")
 
 
 def _always():
@@ -149,8 +172,19 @@ def _parts(folder, made, config):
         gguf = checkpoint.gguf_file(folder)
         parts["tokenizer"] = _part(folder, "tokenizer", transformers.AutoTokenizer, config=config,
                                    **({"gguf_file": gguf} if gguf else {}))
+    if parts["image_processor"]:
+        _check_pictures(parts["image_processor"])
     parts["processor"] = parts["processor"] or parts["image_processor"] or parts["feature_extractor"]
     return parts
+
+
+def _check_pictures(image_processor):
+    for name in ("size", "crop_size", "pad_size"):
+        size = getattr(image_processor, name, None)
+        sides = [v for k, v in dict(size or {}).items() if not k.endswith("pixels") and isinstance(v, int)]
+        if max(sides, default=0) > PICTURE_SIDE_MAX:
+            raise Refused("damaged_file", f"preprocessor_config.json: '{name}' is {max(sides)} pixels; the limit is "
+                          f"{PICTURE_SIDE_MAX}")
 
 
 def _part(folder, what, auto, **more):
@@ -174,21 +208,22 @@ def max_tokens(folder, config, tokenizer, task):
     """The longest input: what the sentence-transformers module says, the tokenizer, the positions there are."""
     limits = []
     if tokenizer is not None and 0 < (getattr(tokenizer, "model_max_length", 0) or 0) < UNLIMITED_TOKENS:
-        limits.append(tokenizer.model_max_length)
+        limits.append(int(tokenizer.model_max_length))
     text = config.get_text_config() if hasattr(config, "get_text_config") else config
     positions = getattr(text, "max_position_embeddings", None) or 0
-    if isinstance(positions, int) and positions > 0:
+    if isinstance(positions, int) and 0 < positions < UNLIMITED_TOKENS:
         limits.append(positions - _first_position(text))
     if task in ("feature-extraction", "sentence-similarity"):
         said = checkpoint.read_json(folder, "sentence_bert_config.json").get("max_seq_length")
-        limits += [said] if isinstance(said, int) and said > 0 else []
+        limits += [said] if isinstance(said, int) and 0 < said < UNLIMITED_TOKENS else []
     return min(limits, default=0)
 
 
 def _first_position(config):
     """RoBERTa and its kin count positions from after the padding token's id."""
     kin = ("roberta", "xlm-roberta", "camembert", "mpnet", "longformer", "xlm-roberta-xl", "roberta-prelayernorm",
-           "ibert", "esm", "xmod", "data2vec-text", "mdeberta", "layoutlmv3", "luke", "mluke")
+           "ibert", "esm", "xmod", "data2vec-text", "mdeberta", "layoutlmv3", "luke", "mluke",
+           "clap_text_model")
     pad = getattr(config, "pad_token_id", None)
     return pad + 1 if config.model_type in kin and pad is not None else 0
 
@@ -211,17 +246,23 @@ def _weights(folder, config, auto, dtype, attention, spare, placement, memory, n
         options["attn_implementation"] = attention
     progress("weights", 0, all_bytes)
     with _told(sizes, all_bytes, progress):
-        module, info = getattr(transformers, auto).from_pretrained(folder, **options)
+        module, info = _from_pretrained(getattr(transformers, auto), folder, options)
     progress("weights", all_bytes, all_bytes)
     _check_keys(info, spare, notes)
     return module.to(placement.device).eval().requires_grad_(False)
 
 
+def _from_pretrained(auto, folder, options):
+    try:
+        return auto.from_pretrained(folder, **options)
+    except RuntimeError as e:
+        if "ignore_mismatched_sizes" not in str(e):
+            raise
+        raise Refused("damaged_file", "weights in the files have another shape than config.json says") from e
+
+
 def _check_keys(info, spare, notes):
     """A weight that the task reads and that the files lack would be random: refused."""
-    if info["mismatched_keys"]:
-        name = sorted(k[0] for k in info["mismatched_keys"])[0]
-        raise Refused("damaged_file", f"the weight {name} has another shape than config.json says")
     missing = sorted(info["missing_keys"])
     random = [k for k in missing if not set(k.split(".")) & set(spare)]
     if random:

@@ -17,6 +17,7 @@ from .jobs import Refused
 IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 IMAGE_BYTES_MAX = 64 << 20
 IMAGE_PIXELS_MAX = 64 << 20  # 192 MiB as RGB
+IMAGE_RATIO_MAX = 200
 VIDEO_FRAMES_MAX = 1024  # looked at; a model reads 8 to 32 of them
 SOUND_FORMATS = ("WAV", "FLAC", "Ogg", "MP3")
 SOUND_BYTES_MAX = 256 << 20
@@ -86,6 +87,9 @@ def _open_image(data):
     if picture.width * picture.height > IMAGE_PIXELS_MAX:
         raise Refused("too_large", f"the image has {picture.width} x {picture.height} pixels, more than "
                                    f"{IMAGE_PIXELS_MAX}: send a smaller one")
+    if max(picture.size) > IMAGE_RATIO_MAX * max(min(picture.size), 1):  # brought to a height it would be very wide
+        raise Refused("invalid_request", f"the image has {picture.width} x {picture.height} pixels; one side may be at "
+                                         f"most {IMAGE_RATIO_MAX} times the other")
     return picture
 
 

@@ -1,8 +1,12 @@
 """What is loaded, as what, and what is refused and with which words."""
 import json
+import resource
 import shutil
+import time
+import types
 
 import pytest
+import transformers
 
 from berth_transformers import checkpoint, errors, loading
 from berth_transformers.jobs import Refused
@@ -194,6 +198,32 @@ def test_damaged_files(copy, what):
                                            ({"hidden_size": "many"}, "damaged_file")])
 def test_a_config_that_does_not_fit_the_weights(copy, changed, code):
     assert refusal(copy(**changed))[0] == code
+
+
+@pytest.mark.parametrize("changed, code", [
+    ({"num_hidden_layers": 10**9}, "damaged_file"), ({"num_labels": 10**9}, "damaged_file"),
+    ({"vocab_size": 2**31}, "damaged_file"), ({"hidden_size": 10**9}, "damaged_file"),
+    ({"max_position_embeddings": 10**10}, "damaged_file"),
+    ({"attn_implementation": "kernels-community/flash-attn"}, "unsupported_option"),
+    ({"_attn_implementation": {"": "a/b"}}, "unsupported_option"),
+    ({"text_config": {"experts_implementation": "a/b"}}, "unsupported_option")], ids=str)
+def test_a_hostile_config_costs_little(copy, changed, code):
+    began, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    found, sentence = refusal(copy(**changed))
+    assert found == code and "ignore_mismatched" not in sentence
+    assert time.process_time() - began < 10
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 << 10
+
+
+@pytest.mark.parametrize("said, tokens", [({"model_max_length": 12.5}, 12), ({"model_max_length": 10**12}, 0)], ids=str)
+def test_a_limit_of_tokens_is_one_that_ready_can_hold(copy, said, tokens):
+    folder = copy()
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | said))
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    config = types.SimpleNamespace(max_position_embeddings=10**12, model_type="llama")
+    found = loading.max_tokens(str(folder), config, tokenizer, "fill-mask")
+    assert type(found) is int and found == tokens
 
 
 def test_memory_that_runs_out_is_told_from_damage():
