@@ -15,6 +15,7 @@ Started by berthd through `berth-worker --launch`; speaks on descriptor 3. The m
     loading.py    a folder to a Model, in phases
     errors.py     what libraries raise, as codes and sentences
     jobs.py       Job, Item, Part, Refused: what the tasks see of frames
+    generate_parameters.py  what a request may tell generate()
     params.py     a task's parameters, checked: unknown ones and wrong kinds are refused by name
     batching.py   which waiting items run together
     compute.py    the thread that computes: batches and generation in turn, cancel, progress

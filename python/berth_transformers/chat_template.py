@@ -10,6 +10,7 @@ import re
 import sys
 import time
 
+from jinja2.compiler import CodeGenerator
 from jinja2.exceptions import SecurityError, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from transformers.utils import chat_template_utils
@@ -32,9 +33,62 @@ class TooMuch(Exception):
     """The template makes too much, or takes too long."""
 
 
+class _Generator(CodeGenerator):
+    """Has whatever a template puts together looked at: what holds itself twice, forty times over, would keep one call
+    of Python's busy for years."""
+
+    def visit_Concat(self, node, frame):
+        self.write("environment.joined((")
+        for part in node.nodes:
+            self.visit(part, frame)
+            self.write(", ")
+        self.write("))")
+
+    def visit_List(self, node, frame):
+        self._looked_at(super().visit_List, node, frame)
+
+    def visit_Dict(self, node, frame):
+        self._looked_at(super().visit_Dict, node, frame)
+
+    def visit_Tuple(self, node, frame):
+        if node.ctx == "load":
+            self._looked_at(super().visit_Tuple, node, frame)
+        else:  # names that are assigned to
+            super().visit_Tuple(node, frame)
+
+    def _looked_at(self, visit, node, frame):
+        self.write("environment.bounded(")
+        visit(node, frame)
+        self.write(")")
+
+
 class _Bounded(ImmutableSandboxedEnvironment):
     """Refuses single operations that would run for long, or fill the memory, inside one call of Python's."""
+    code_generator_class = _Generator
     intercepted_binops = frozenset(("*", "**", "%", "+"))
+
+    def __init__(self, **options):
+        super().__init__(finalize=self.output, **options)
+        self.written = 0  # characters that this rendering has put out, in blocks that are kept as texts too
+
+    @staticmethod
+    def bounded(value):
+        """The value, unless it is very large."""
+        if isinstance(value, (str, list, tuple, dict)):
+            _check_weight(value)
+        return value
+
+    @staticmethod
+    def joined(parts):
+        """a ~ b ~ c"""
+        _check_weight(parts)
+        return "".join(map(str, parts))
+
+    def output(self, value):
+        self.written += len(value) if isinstance(value, str) else 0
+        if self.written > SIZE_MAX:
+            raise TooMuch
+        return value
 
     def call_binop(self, context, operator, left, right):
         if operator == "*":
@@ -45,11 +99,28 @@ class _Bounded(ImmutableSandboxedEnvironment):
             _check_format(left, right if isinstance(right, tuple) else (right,))
         elif operator == "+" and _size(left) + _size(right) > SIZE_MAX:
             raise TooMuch
-        return super().call_binop(context, operator, left, right)
+        return self.bounded(super().call_binop(context, operator, left, right))
 
     def call(self, context, function, /, *args, **kwargs):
         _check_call(function, args, kwargs)
-        return super().call(context, function, *args, **kwargs)
+        return self.bounded(super().call(context, function, *args, **kwargs))
+
+
+def _check_weight(value):
+    """Counts characters and elements, those of what it holds included, as often as it holds them."""
+    weight, left = 0, [value]
+    while left:
+        some = left.pop()
+        weight += 1
+        if isinstance(some, str):
+            weight += len(some)
+        elif isinstance(some, dict):
+            left += some.keys()
+            left += some.values()
+        elif isinstance(some, (list, tuple)):
+            left += some
+        if weight + len(left) > SIZE_MAX:
+            raise TooMuch
 
 
 def _size(value):
@@ -118,7 +189,7 @@ def _bounded_filter(name, function):
             _check_format(args[0], (*args[1:], *kwargs.values()))
         elif name in _WIDE:
             _check_numbers((*args[1:], *kwargs.values()))
-        return function(*args, **kwargs)
+        return _Bounded.bounded(function(*args, **kwargs))
     return checked
 
 
@@ -133,21 +204,25 @@ def _environment():
 
 
 class ChatTemplate:
-    """A model's templates. tokenizer: its own; the template may be one text, or several with names."""
+    """A model's templates. tokenizer: its own; the template may be one text, or several with names. template: another
+    one than the tokenizer's, of a processor; names too."""
 
-    def __init__(self, tokenizer):
-        self._tokenizer = tokenizer
+    def __init__(self, tokenizer, template=None):
+        self._tokenizer, self._own = tokenizer, template
         self._environment = _environment()
         self._compiled = {}
 
     def _template(self, tools):
-        text = self._tokenizer.get_chat_template(None, tools)
+        text = self._tokenizer.get_chat_template(self._named(), tools)
         if text not in self._compiled:
             try:
                 self._compiled[text] = self._environment.from_string(text)
             except (TemplateSyntaxError, RecursionError) as e:
                 raise Refused("unsupported_option", f"the model's chat template cannot be read: {str(e)[:500]}") from e
         return self._compiled[text]
+
+    def _named(self):
+        return self._own.get("default") if isinstance(self._own, dict) else self._own
 
     def render(self, messages, tools, names, go_on):
         """The prompt of a conversation. messages: dicts of plain values; names: more for the template to see; go_on:
@@ -167,6 +242,7 @@ class ChatTemplate:
         try:
             with _clock():
                 pieces, size = [], 0
+                self._environment.written = 0
                 for piece in self._template(tools).generate(seen):
                     pieces.append(piece)
                     size += len(piece)

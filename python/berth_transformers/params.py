@@ -1,6 +1,7 @@
 """A task's parameters, checked: an unknown one, or one of another kind, is refused by name."""
 from .jobs import Refused
 
+UINT_MAX = 2**63 - 1  # as libraries in C take it
 _KINDS = {"bool": bool, "text": str, "uint": int, "int": int, "float": (int, float), "list": list, "map": dict}
 
 
@@ -28,8 +29,8 @@ def _checked(name, value, kind):
             raise Refused("invalid_request", f"'{name}' should be a text or a list of texts")
         return value
     right = isinstance(value, _KINDS[kind]) and (kind == "bool" or not isinstance(value, bool))
-    if not right or (kind == "uint" and value < 0):
-        said = {"uint": "a whole number, 0 or more", "int": "a whole number", "float": "a number", "text": "a text",
+    if not right or (kind == "uint" and not 0 <= value <= UINT_MAX):
+        said = {"uint": "a whole number from 0 to 2^63 - 1", "int": "a whole number", "float": "a number", "text": "a text",
                 "bool": "true or false", "list": "a list", "map": "an object"}[kind]
         raise Refused("invalid_request", f"'{name}' should be {said}")
     return float(value) if kind == "float" else value

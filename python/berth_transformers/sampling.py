@@ -12,7 +12,8 @@ SEED_BITS = 63
 
 # Parameter to its range: (lowest, highest, whether the lowest is one of them).
 RANGES = {"temperature": (0, 100, True), "top_p": (0, 1, False), "min_p": (0, 1, True), "typical_p": (0, 1, False),
-          "repetition_penalty": (0, 100, False), "frequency_penalty": (-2, 2, True), "presence_penalty": (-2, 2, True)}
+          "repetition_penalty": (1e-3, 100, True), "frequency_penalty": (-2, 2, True), "presence_penalty": (-2, 2, True)}
+COLD = 1e-6  # a temperature below is 0: logits that are divided by less have no end
 CHOOSING = ("temperature", "top_k", "top_p", "min_p", "typical_p")  # that mean: sample
 PASSED_ON = ("top_k", "top_p", "min_p", "typical_p", "repetition_penalty", "min_new_tokens")
 
@@ -29,7 +30,7 @@ def check_ranges(params):
 
 def samples(params, defaults):
     """Whether tokens are drawn (True) or the best is taken. defaults: generation_config.json's."""
-    if params.get("temperature") == 0:
+    if params.get("temperature", 1) < COLD:
         return False
     if "do_sample" in params:
         return params["do_sample"]

@@ -173,7 +173,7 @@
  *           (JSON: [[word, [x0, y0, x1, y1]]], in thousandths of the page);
  *           bytes may come along, but pictures are not read: without words it
  *           is E_INVALID_REQUEST
- *   params  top_k, max_answer_len, doc_stride, max_question_len, max_seq_len,
+ *   params  top_k, max_answer_len, doc_stride, max_seq_len,
  *           handle_impossible_answer
  *   result  [{answer, score, start, end}]
  * image-text-to-text (any-to-any: not served yet)

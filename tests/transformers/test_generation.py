@@ -289,6 +289,12 @@ def test_generation_config_is_followed():
     assert sampling.new_tokens(loaded.model, {}, 5) == sampling.NEW_TOKENS
 
 
+def test_a_temperature_that_is_next_to_nothing_is_none(llama):
+    coldest, cold = (llama.ask(["one"], temperature=t, max_new_tokens=5) for t in (0.0, 1e-40))
+    llama.run()
+    assert llama.result(coldest) == llama.result(cold)
+
+
 @pytest.mark.parametrize("seed", [2**64 - 1, 2**63 - 1, -2**64])
 def test_every_item_is_answered_whatever_its_seed(llama, seed):
     job = llama.ask(["one", "two"], seed=seed, do_sample=True, max_new_tokens=2)
@@ -307,6 +313,8 @@ def test_an_answer_that_no_frame_can_hold_is_an_error_of_its_item(llama, monkeyp
 @pytest.mark.parametrize("params, code", [
     ({"temperature": -1.0}, "invalid_request"), ({"top_p": 0.0}, "invalid_request"), ({"top_p": 1.5}, "invalid_request"),
     ({"temperature": float("nan")}, "invalid_request"), ({"repetition_penalty": 0.0}, "invalid_request"),
+    ({"repetition_penalty": 1e-40, "do_sample": True}, "invalid_request"), ({"top_k": 2**64 - 1}, "invalid_request"),
+    ({"max_new_tokens": True}, "invalid_request"), ({"stop": ["x"] * 10**5}, "invalid_request"),
     ({"max_new_tokens": 0}, "invalid_request"), ({"stop": ["x"] * 17}, "invalid_request"),
     ({"logprobs": 21}, "invalid_request"), ({"num_beams": 2}, "unsupported_option"), ({"seed": "1"}, "invalid_request"),
     ({"assistant_model": "x"}, "unsupported_option"), ({"chat_template": "x"}, "unsupported_option")], ids=str)
@@ -613,6 +621,8 @@ def test_a_request_cannot_set_what_is_not_its_own(llama, name):
     assert llama.error(job)["code"] == "invalid_request" and name in llama.error(job)["text"]
 
 
+_NESTED = ("{% set n = namespace(x=['a'], y=['a']) %}{% for i in range(40) %}{% set n.x = [n.x, n.x] %}"
+           "{% set n.y = [n.y, n.y] %}{% endfor %}")
 HOSTILE = {
     "attribute": "{{ ''.__class__.__mro__[1].__subclasses__() }}",
     "globals": "{{ raise_exception.__globals__['json'] }}",
@@ -631,6 +641,19 @@ HOSTILE = {
     "replace": "{{ ('a' * 9999).replace('a', 'b' * 99999) }}",
     "replaced": "{{ ('a' * 9999) | replace('a', 'b' * 99999) }}",
     "doubling": "{% set n = namespace(x='aaaaaaaa') %}{% for i in range(60) %}{% set n.x = n.x + n.x %}{% endfor %}",
+    "tilde": "{% set n = namespace(x='aaaaaaaa') %}{% for i in range(60) %}{% set n.x = n.x ~ n.x %}{% endfor %}",
+    "nested": _NESTED + "{{ n.x }}",
+    "nested text": _NESTED + "{{ (n.x | string) | length }}",
+    "nested json": _NESTED + "{{ n.x | tojson }}",
+    "nested twins": _NESTED + "{{ n.x == n.y }}",
+    "nested sums": "{% set n = namespace(x=['a']) %}{% for i in range(40) %}{% set n.x = n.x + n.x %}{% endfor %}",
+    "nested calls": "{% set n = namespace(x='a') %}{% for i in range(40) %}{% set n.x = dict(a=n.x, b=n.x) %}{% endfor %}"
+                    "{{ n.x | string | length }}",
+    "block": "{% set n = namespace(x='aaaaaaaa') %}{% for i in range(60) %}{% set y %}{{ n.x }}{{ n.x }}{% endset %}"
+             "{% set n.x = y %}{% endfor %}",
+    "macro": "{% macro m(x) %}{{ x }}{{ x }}{% endmacro %}{% set n = namespace(x='aaaaaaaa') %}"
+             "{% for i in range(60) %}{% set n.x = m(n.x) %}{% endfor %}",
+    "join": "{% set n = namespace(x='aaaaaaaa') %}{% for i in range(60) %}{% set n.x = [n.x, n.x] | join %}{% endfor %}",
     "recursion": "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
     "syntax": "{% if %}",
     "include": "{% include '/etc/passwd' %}",
@@ -698,11 +721,33 @@ def test_text_to_text_in_a_batch(name, task, params):
         assert [a.result for a in made.run(requests)] == [made.run([r])[0].result for r in requests]
 
 
+def test_text_to_text_ends_at_the_models_positions():
+    loaded = model("gen_bart", "summarization")
+    params = {"generate_parameters": {"max_new_tokens": 4096, "min_new_tokens": 4096, "num_beams": 1}}
+    task, job = loaded.tasks["summarization"], Job(1, "summarization", params, [])
+    with torch.inference_mode():
+        answer, = task.run([task.read(Item(job, 0, [Part("text", "one")]))])
+    assert answer.generated == loaded.config.max_position_embeddings - 1
+
+
+def test_what_is_drawn_does_not_depend_on_what_runs_beside_it():
+    task = model("gen_t5", "summarization").tasks["summarization"]
+    params = {"generate_parameters": {"do_sample": True, "seed": 3, "num_beams": 1, "max_new_tokens": 8}}
+    requests = [task.read(Item(Job(i, "summarization", params, []), 0, [Part("text", t)])) for i, t in
+                enumerate(("one", "Where is the old bridge?"))]
+    assert len({r.key for r in requests}) == 2
+
+
 @pytest.mark.parametrize("params, code", [
     ({"generate_parameters": {"assistant_model": "x"}}, "unsupported_option"),
     ({"generate_parameters": {"custom_generate": "x"}}, "unsupported_option"),
     ({"generate_parameters": {"num_beams": 10**6}}, "invalid_request"),
     ({"generate_parameters": {"max_new_tokens": True}}, "invalid_request"),
+    ({"generate_parameters": {"max_new_tokens": 2**62}}, "invalid_request"),
+    ({"generate_parameters": {"typical_p": 0.0}}, "invalid_request"),
+    ({"generate_parameters": {"forced_bos_token_id": 99999}}, "invalid_request"),
+    ({"generate_parameters": {"cache_implementation": "static"}}, "unsupported_option"),
+    ({"generate_parameters": {"prompt_lookup_num_tokens": 3}}, "unsupported_option"),
     ({"generate_parameters": {"temperature": float("nan")}}, "invalid_request"),
     ({"truncation": "sometimes"}, "invalid_request"), ({"top_k": 1}, "unsupported_option"),
     ({"src_lang": "en", "tgt_lang": "xx"}, "invalid_request")], ids=str)

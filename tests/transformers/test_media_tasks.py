@@ -5,6 +5,7 @@ In the test's own process, through loading.load() and Task.read()/run(), as the 
 import base64
 import io
 import json
+import shutil
 import struct
 import sys
 import time
@@ -22,7 +23,8 @@ torch = pytest.importorskip("torch")
 soundfile = pytest.importorskip("soundfile")
 from PIL import Image  # noqa: E402
 
-from berth_transformers import loading, media  # noqa: E402
+from berth_transformers import chat_template, loading, media  # noqa: E402
+from berth_transformers.chat_template import ChatTemplate  # noqa: E402
 from berth_transformers.jobs import Answer, Item, Job, Part, Refused  # noqa: E402
 from berth_transformers.tasks import pipelines  # noqa: E402
 
@@ -206,6 +208,23 @@ def test_an_image_of_a_billion_pixels_is_refused_by_its_header(models):
     assert refusal(model, "image-classification", [Part("bytes", gif_claiming(60000, 60000))]).code in (
         "too_large", "invalid_request")
     assert refusal(model, "image-classification", [Part("bytes", webp_claiming(16383, 16383))]).code == "too_large"
+
+
+@pytest.mark.parametrize("size", [(1, 60000), (60000, 1)])
+def test_an_image_that_is_a_line_is_refused(models, size):
+    out = io.BytesIO()
+    Image.new("RGB", size).save(out, "PNG")
+    refused = refusal(models("image_classification"), "image-classification", [Part("bytes", out.getvalue())])
+    assert refused.code == "invalid_request" and "200 times" in refused.sentence
+
+
+def test_a_model_that_asks_for_very_large_pictures_is_refused(tmp_path):
+    shutil.copytree(GOLDEN / "image_classification", tmp_path, dirs_exist_ok=True)
+    path = tmp_path / "preprocessor_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"size": {"height": 10**6, "width": 10**6}}))
+    with pytest.raises(Refused) as e:
+        loading.load(tmp_path, device="cpu")
+    assert e.value.code == "damaged_file" and "1000000" in e.value.sentence
 
 
 def test_images_that_cannot_be_read_are_refused(models):
@@ -416,12 +435,58 @@ ONE = {"candidate_labels": ["a"]}
     ("speech_whisper", "melody.wav", {"generation_parameters": {"custom_generate": "/tmp/x"}}, "unsupported_option"),
     ("speech_whisper", "melody.wav", {"generation_parameters": {"num_beams": 4000}}, "invalid_request"),
     ("image_to_text", "picture.png", {"generate_parameters": {"assistant_model": "x"}}, "unsupported_option"),
+    ("image_to_text", "picture.png", {"generate_parameters": {"num_beams": 0}}, "invalid_request"),
+    ("image_to_text", "picture.png", {"generate_parameters": {"max_new_tokens": 2**62}}, "invalid_request"),
+    ("image_to_text", "picture.png", {"generate_parameters": {"max_length": 0}}, "invalid_request"),
+    ("image_to_text", "picture.png", {"generate_parameters": {"temperature": -1.0}}, "invalid_request"),
+    ("image_to_text", "picture.png", {"generate_parameters": {"typical_p": 0.0}}, "invalid_request"),
+    ("image_to_text", "picture.png", {"generate_parameters": {"repetition_penalty": float("nan")}}, "invalid_request"),
+    ("image_to_text", "picture.png", {"generate_parameters": {"cache_implementation": "static"}}, "unsupported_option"),
+    ("speech_whisper", "melody.wav", {"generation_parameters": {"num_beams": 0}}, "invalid_request"),
+    ("segmentation_panoptic", "picture.png", {"subtask": "instance"}, "unsupported_option"),
+    ("zero_shot_image", "picture.png", {"candidate_labels": ["a b" * 5000]}, "input_too_long"),
+    ("zero_shot_detection", "picture.png", {"candidate_labels": ["a b" * 5000]}, "input_too_long"),
+    ("zero_shot_audio", "melody.wav", {"candidate_labels": ["a b" * 5000]}, "input_too_long"),
+    ("video", "moving.gif", {"frame_sampling_rate": 2**62}, "invalid_request"),
+    ("video", "moving.gif", {"frame_sampling_rate": 2**64 - 1}, "invalid_request"),
+    ("image_classification", "picture.png", {"top_k": 2**64 - 1}, "invalid_request"),
     ("keypoints", "picture.png", {}, "invalid_request"),
 ])
 def test_parameters_are_refused_by_name(models, folder, file, params, code):
     refused = refusal(models(folder), golden(folder)["task"], [part({"file": file})], params)
     assert refused.code == code, refused.sentence
     assert "/" not in refused.sentence.replace("'/", "")  # no path of this machine
+
+
+@pytest.mark.parametrize("params", [{"temperature": -1.0}, {"temperature": float("nan")}, {"repetition_penalty": 0.0},
+                                    {"typical_p": 0.0}, {"top_p": 2.0}, {"max_new_tokens": 2**64 - 1}], ids=str)
+def test_a_chat_is_not_told_what_no_model_can_do(models, params):
+    parts = [part({"file": "picture.png", "role": "user"}), part({"text": "What is this?"})]
+    assert refusal(models("image_text_to_text"), "image-text-to-text", parts, params).code == "invalid_request"
+
+
+def test_a_captions_length_is_cut_to_the_models_positions(models):
+    made = ask(models("image_to_text"), "image-to-text", [part({"file": "picture.png"})],
+               {"generate_parameters": {"max_new_tokens": 4096, "min_new_tokens": 4096}})
+    assert made.generated == models("image_to_text").config.get_text_config(decoder=True).max_position_embeddings
+
+
+def test_speech_of_no_text_is_refused(models):
+    assert refusal(models("text_to_audio"), "text-to-audio", [Part("text", " ")]).code == "invalid_request"
+
+
+def test_the_template_of_a_chat_about_pictures_is_bounded_and_sees_no_picture(models, monkeypatch):
+    model, task = models("image_text_to_text"), "image-text-to-text"
+    parts = [part({"file": "picture.png", "role": "user"}), part({"text": "What is this?"})]
+    for template in ("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+                     "{% set n = namespace(x=['a']) %}{% for i in range(40) %}{% set n.x = [n.x, n.x] %}{% endfor %}"
+                     "{{ n.x }}", "{{ messages[0].content[0].image.size }}", "{{ messages.__class__ }}"):
+        task_object = type(model.tasks[task])(model)
+        monkeypatch.setattr(task_object, "_template", ChatTemplate(model.processor.tokenizer, template))
+        monkeypatch.setattr(chat_template, "SECONDS_MAX", 0.3)
+        with pytest.raises(Refused) as e:
+            task_object.read(item(task, parts))
+        assert e.value.code in ("unsupported_option", "invalid_request")
 
 
 @pytest.mark.parametrize("words", ["[]", "{", '[["a"]]', '[["a", [0, 0, 0, 2000]]]', '[["a", [0, 0, 1.5, 2]]]', None])

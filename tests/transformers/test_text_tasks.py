@@ -309,6 +309,7 @@ REFUSED = [
     ("question_answering", "question-answering", QA, {"top_k": 0}, "invalid_request", "top_k"),
     ("question_answering", "question-answering", QA, {"top_k": 1001}, "invalid_request", "1000"),
     ("question_answering", "question-answering", QA, {"max_answer_len": 0}, "invalid_request", "max_answer_len"),
+    ("question_answering", "question-answering", QA, {"max_answer_len": 2**64 - 1}, "invalid_request", "max_answer_len"),
     ("question_answering", "question-answering", QA, {"max_seq_len": 65}, "invalid_request", "max_seq_len"),
     ("question_answering", "question-answering", QA, {"max_seq_len": 20, "doc_stride": 21}, "invalid_request",
      "doc_stride"),
@@ -339,6 +340,8 @@ REFUSED = [
     ("sentence_similarity", "sentence-similarity", ["a", "b"], {}, "invalid_request", "source"),
     ("sentence_similarity", "sentence-similarity", [Part("text", "a", "source")], {}, "invalid_request",
      "one sentence"),
+    ("sentence_similarity", "sentence-similarity", [Part("text", "a", "source"), *[Part("text", "a", "sentence")] * 64],
+     {}, "invalid_request", "64"),
     ("sentence_similarity", "sentence-similarity", [Part("text", LONG, "source"), Part("text", "a", "sentence")],
      {"truncate": False}, "input_too_long", "48"),
 ]

@@ -10,6 +10,7 @@ from . import Request
 from .sentence_modules import Modules, normalized
 from .text import DIRECTION, Sequence, TextTask, arrays, from_left, too_long
 
+PAIRS_MAX = 64  # TASK_PAIRS_MAX of src/ipc/task.h
 ENCODER_ALONE = ("t5", "mt5", "umt5", "longt5")  # whose decoder needs an input of its own
 
 
@@ -151,6 +152,8 @@ class SentenceSimilarity(EmbeddingTask):
                 p.kind != "text" for p in parts):
             raise Refused("invalid_request", "sentence-similarity needs one source sentence and at least one sentence "
                           "to compare it with")
+        if len(parts) > PAIRS_MAX:
+            raise Refused("invalid_request", f"sentence-similarity takes {PAIRS_MAX} texts at most, not {len(parts)}")
         inputs = [self.text(p.data, known, truncate=True) for p in parts]
         total = sum(s.n for s, _ in inputs)
         return Request(item, cost=total, inputs=inputs, tokens=total, truncated=any(s.truncated for s, _ in inputs))

@@ -1,10 +1,13 @@
 """Images (and words) to words: models with a picture's tokens among those of the text, and captioners."""
 import torch
+from transformers import StoppingCriteria, StoppingCriteriaList
 
-from .. import errors, media, params
+from .. import errors, generate_parameters, media, params, sampling
+from ..chat_template import ChatTemplate
 from ..jobs import Answer, Refused
+from ..text_stream import Decoder, Stops
 from . import Request
-from .pipelines import PATCH, PipelineTask, cost, generate_parameters
+from .pipelines import PATCH, PipelineTask, cost
 
 NEW_TOKENS = 256  # where neither the caller nor the model says
 STOPS_MAX = 16
@@ -27,16 +30,19 @@ class ImageTextToText(PipelineTask):
     def suits(cls, model):
         return getattr(model.processor, "chat_template", None) is not None
 
+    def __init__(self, model):
+        super().__init__(model)
+        self._template = ChatTemplate(model.processor.tokenizer, model.processor.chat_template)
+
     def read(self, item):
         options = params.read(item.job, self.parameters)
+        sampling.check_ranges(options)
         seed, stop = options.pop("seed", None), options.pop("stop", [])
         if seed is not None:
             seed = (seed + item.index) % 2**63
         if len(stop) > STOPS_MAX or not all(stop):
             raise Refused("invalid_request", f"'stop' should be at most {STOPS_MAX} texts, none of them empty")
         generate = _sampling(options)
-        if stop:
-            generate |= {"stop_strings": stop, "tokenizer": self.model.processor.tokenizer}
         inputs = self._encoded(messages(item))
         tokens = inputs["input_ids"].shape[1]
         generate["max_new_tokens"] = self._room(tokens, generate.get("max_new_tokens"))
@@ -45,12 +51,20 @@ class ImageTextToText(PipelineTask):
         return request
 
     def _encoded(self, chat):
-        from jinja2 import TemplateError
-        from transformers.pipelines.base import Chat
+        """Its prompt by the model's template, which sees that there are pictures, and not the pictures."""
+        said = [{"role": m["role"], "content": [{k: v for k, v in c.items() if k != "image"} for c in m["content"]]}
+                for m in chat]
+        text = self._template.render(said, None, {}, said[-1]["role"] == "assistant")
+        pictures = [c["image"] for m in chat for c in m["content"] if c["type"] == "image"]
+        processor, begin = self.model.processor, self.model.processor.tokenizer.bos_token
+        has_special = begin is not None and text.startswith(begin)
         try:
-            return self.pipe.preprocess(Chat(chat))
-        except (TemplateError, ValueError) as e:
-            raise Refused("invalid_request", f"the model's chat template refuses this: {errors.plain(e)}") from e
+            inputs = processor(text=[text], images=[pictures] if pictures else None, return_tensors="pt",
+                               **({"add_special_tokens": False} if has_special else {})).to(dtype=self.model.dtype)
+        except ValueError as e:  # a template that has another number of places for pictures
+            raise Refused("invalid_request", f"the model does not take this: {errors.plain(e)}") from e
+        inputs["text"] = text  # what its pipeline looks for
+        return inputs
 
     def _room(self, tokens, asked):
         room = self.model.max_tokens - tokens if self.model.max_tokens else None
@@ -67,6 +81,8 @@ class ImageTextToText(PipelineTask):
         generate, stop, seed = request.options
         if seed is not None:
             torch.manual_seed(seed)
+        if stop:
+            generate = {**generate, "stopping_criteria": StoppingCriteriaList([_Stops(self.pipe.tokenizer, stop)])}
         out = self.pipe.forward(request.inputs, generate_kwargs=generate)
         ids = out["generated_sequence"][0]
         text = self.pipe.postprocess(out, return_type=_new_text())[0]["generated_text"]
@@ -84,6 +100,17 @@ class ImageTextToText(PipelineTask):
         return token in (ends if isinstance(ends, list) else [ends])
 
 
+class _Stops(StoppingCriteria):
+    """At the first of the stop texts. The library's own prepares a table of the whole vocabulary for each of them."""
+
+    def __init__(self, tokenizer, stops):
+        self._decoder, self._stops = Decoder(tokenizer), Stops(stops)
+
+    def __call__(self, ids, scores, **_):
+        self._stops.add(self._decoder.add(int(ids[0, -1])))
+        return torch.full(ids.shape[:1], self._stops.hit, device=ids.device)
+
+
 def _new_text():
     from transformers.pipelines.image_text_to_text import ReturnType
     return ReturnType.NEW_TEXT
@@ -91,7 +118,7 @@ def _new_text():
 
 def _sampling(options):
     """do_sample: said, or meant by what only sampling reads, unless the temperature is 0; else the model's own."""
-    if options.get("temperature") == 0:
+    if options.get("temperature", 1) < sampling.COLD:
         return {k: v for k, v in options.items() if k not in SAMPLING} | {"do_sample": False}
     if any(k in options for k in SAMPLING):
         options.setdefault("do_sample", True)
@@ -131,14 +158,18 @@ class ImageToText(PipelineTask):
         return model.config.model_type in ("vision-encoder-decoder", "git", "blip", "blip-2", "pix2struct")
 
     def read(self, item):
-        options = generate_parameters(item.job, params.read(item.job, self.parameters).get("generate_parameters", {}))
+        options = generate_parameters.checked(params.read(item.job, self.parameters).get("generate_parameters", {}))
         picture = media.image(item.bytes()[0])
         if not ("max_new_tokens" in options or "max_length" in options or self._own_length()):
             options["max_new_tokens"] = NEW_TOKENS
+        options |= generate_parameters.fitting(options, self._positions())
         inputs = self.model.image_processor(images=picture, return_tensors="pt").to(self.model.dtype)
         request = Request(item, inputs=inputs, cost=picture.width * picture.height // PATCH, options=options)
         request.key = id(request)
         return request
+
+    def _positions(self):
+        return getattr(self.model.config.get_text_config(decoder=True), "max_position_embeddings", None) or 0
 
     def _own_length(self):
         return self.model.model.generation_config.max_length

@@ -5,13 +5,13 @@ called with has been decoded by media.py, so it never sees a path, an address or
 src/ipc/task.h and no others.
 """
 import importlib
+import inspect
 import json
-from dataclasses import replace
 
 import numpy as np
 import torch
 
-from .. import checkpoint, errors, media, params
+from .. import checkpoint, errors, generate_parameters, media, params
 from ..jobs import Answer, Part, Refused
 from . import Request, Task
 
@@ -229,7 +229,15 @@ class ImageSegmentation(PipelineTask):
         subtask = options.get("subtask")
         if subtask and not hasattr(self.model.image_processor, f"post_process_{subtask}_segmentation"):
             raise Refused("unsupported_option", f"the model does no {subtask} segmentation: leave 'subtask' out")
+        if subtask in ("panoptic", "instance") and not self._takes_thresholds(subtask):
+            raise Refused("unsupported_option", f"{subtask} segmentation of this model is not supported: leave "
+                          "'subtask' out")
         return options
+
+    def _takes_thresholds(self, subtask):
+        """Whether the pipeline can call it: it hands on all of them."""
+        reads = getattr(self.model.image_processor, f"post_process_{subtask}_segmentation")
+        return {"mask_threshold", "overlap_mask_area_threshold"} <= set(inspect.signature(reads).parameters)
 
 
 class DepthEstimation(PipelineTask):
@@ -274,6 +282,8 @@ class VideoClassification(PipelineTask):
     def read(self, item):
         options = self.options(item)
         count, step = self.model.config.num_frames, max(1, options.get("frame_sampling_rate", 1))
+        if step > media.VIDEO_FRAMES_MAX:
+            raise Refused("invalid_request", f"'frame_sampling_rate' is {step}; the limit is {media.VIDEO_FRAMES_MAX}")
         wanted = np.linspace(0, count * step - 1, num=count, dtype=np.int64).tolist()
         frames = media.moving_frames(item.bytes()[0], wanted)
         if len(frames) < count:
@@ -312,7 +322,14 @@ class ZeroShot(PipelineTask):
         template = options.get("hypothesis_template", "{}")
         if template.count("{}") != 1 or template.count("{") != 1 or template.count("}") != 1:
             raise Refused("invalid_request", "'hypothesis_template' should have {} once, where the label goes")
+        self._check_length(max((template.replace("{}", label) for label in labels), key=len))
         return options
+
+    def _check_length(self, text):
+        """Of the longest: the pipelines cut nothing."""
+        n, most = len(self.model.tokenizer(text, verbose=False)["input_ids"]), self.model.max_tokens
+        if most and n > most:
+            raise Refused("input_too_long", f"a candidate label has {n} tokens; the model takes {most}: shorten it")
 
 
 class ZeroShotImageClassification(ZeroShot):
@@ -386,9 +403,11 @@ class TextToAudio(PipelineTask):
             return {}
         if not self.model.model.can_generate():
             raise Refused("unsupported_option", "the model makes its sound at once: it has no generate_parameters")
-        return {"generate_kwargs": generate_parameters(item.job, asked)}
+        return {"generate_kwargs": generate_parameters.checked(asked)}
 
     def subject(self, item, options):
+        if not item.text().strip():
+            raise Refused("invalid_request", f"{item.job.task} takes a text that is not empty")
         return item.text()
 
     def answer(self, out):
@@ -406,8 +425,8 @@ class DocumentQuestionAnswering(PipelineTask):
     names = ("document-question-answering",)
     auto = "AutoModelForDocumentQuestionAnswering"
     pipeline = "DocumentQuestionAnsweringPipeline"
-    parameters = {"top_k": "uint", "max_answer_len": "uint", "doc_stride": "uint", "max_question_len": "uint",
-                  "max_seq_len": "uint", "handle_impossible_answer": "bool"}
+    parameters = {"top_k": "uint", "max_answer_len": "uint", "doc_stride": "uint", "max_seq_len": "uint",
+                  "handle_impossible_answer": "bool"}
 
     def subject(self, item, options):
         question = item.text("question")
@@ -439,21 +458,3 @@ def _words(text):
     if len(words) > WORDS_MAX:
         raise Refused("too_large", f"the document has {len(words)} words; the limit is {WORDS_MAX}")
     return words
-
-
-# ---- what generate() may be told ----
-
-GENERATE = {"do_sample": "bool", "early_stopping": "bool", "epsilon_cutoff": "float", "eta_cutoff": "float",
-            "length_penalty": "float", "max_length": "uint", "max_new_tokens": "uint", "min_length": "uint",
-            "min_new_tokens": "uint", "min_p": "float", "no_repeat_ngram_size": "uint", "num_beams": "uint",
-            "repetition_penalty": "float", "temperature": "float", "top_k": "uint", "top_p": "float",
-            "typical_p": "float", "use_cache": "bool"}
-BEAMS_MAX = 16
-
-
-def generate_parameters(job, asked):
-    """A map for generate(), checked: the rest of what it takes could name files, code or other models."""
-    known = params.read(replace(job, params=asked), GENERATE)
-    if known.get("num_beams", 1) > BEAMS_MAX:
-        raise Refused("invalid_request", f"'num_beams' is {known['num_beams']}; the limit is {BEAMS_MAX}")
-    return known

@@ -1,9 +1,9 @@
 """Sound to text: models that say a sign for each moment (CTC), and models that generate (Whisper and its kin)."""
 from dataclasses import replace
 
-from .. import errors, media, params
+from .. import errors, generate_parameters, media, params
 from ..jobs import Answer, Refused
-from .pipelines import PipelineTask, generate_parameters, tree
+from .pipelines import PipelineTask, tree
 
 
 class SpeechRecognition(PipelineTask):
@@ -21,7 +21,7 @@ class SpeechRecognition(PipelineTask):
         if not (stamps is None or isinstance(stamps, bool) or stamps in ("word", "char")):
             raise Refused("invalid_request", "'return_timestamps' should be true, false, \"word\" or \"char\"")
         options = params.read(replace(item.job, params=given), self.parameters)
-        generate = generate_parameters(item.job, options.pop("generation_parameters", {}))
+        generate = generate_parameters.checked(options.pop("generation_parameters", {}))
         for name in ("language", "task"):
             if name in options and self.pipe.type != "seq2seq_whisper":
                 raise Refused("unsupported_option", f"the model takes no '{name}'")

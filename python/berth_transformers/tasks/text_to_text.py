@@ -10,27 +10,17 @@ import copy
 import torch
 from transformers import GenerationConfig
 
+from .. import generate_parameters
 from ..jobs import Answer, Refused
 from ..params import read
 from . import Request, Task
 
 NEW_TOKENS = 256
 BEAMS = 4
-NEW_TOKENS_MAX = 4096  # that a request may ask for
-BEAMS_MAX = 16
 TRUNCATION = ("do_not_truncate", "longest_first", "only_first")
 
-# What generate_parameters may hold: numbers and flags of GenerationConfig, each with its least and most; nothing that
-# names a file, runs code, or changes what generate() returns.
-PARAMETERS = {
-    "max_length": (1, NEW_TOKENS_MAX), "max_new_tokens": (1, NEW_TOKENS_MAX), "min_length": (0, NEW_TOKENS_MAX),
-    "min_new_tokens": (0, NEW_TOKENS_MAX), "num_beams": (1, BEAMS_MAX), "top_k": (0, 10**6), "top_p": (0.0, 1.0),
-    "min_p": (0.0, 1.0), "typical_p": (0.0, 1.0), "epsilon_cutoff": (0.0, 1.0), "eta_cutoff": (0.0, 1.0),
-    "temperature": (1e-3, 100.0), "repetition_penalty": (1e-3, 100.0), "length_penalty": (-10.0, 10.0),
-    "no_repeat_ngram_size": (0, 1000), "encoder_repetition_penalty": (1e-3, 100.0),
-    "encoder_no_repeat_ngram_size": (0, 1000), "do_sample": bool, "early_stopping": bool, "renormalize_logits": bool,
-    "remove_invalid_values": bool, "forced_bos_token_id": (0, 2**31), "seed": (0, 2**63 - 1),
-}
+PARAMETERS = {**generate_parameters.PARAMETERS, "encoder_repetition_penalty": (1e-3, 100.0),
+              "encoder_no_repeat_ngram_size": (0, 1000), "forced_bos_token_id": (0, 2**31), "seed": (0, 2**63 - 1)}
 
 
 class TextToText(Task):
@@ -63,7 +53,10 @@ class TextToText(Task):
         if self.languages:
             table |= {"src_lang": "text", "tgt_lang": "text"}
         params = read(item.job, table)
-        more = _parameters(params.pop("generate_parameters", {}))
+        more = generate_parameters.checked(params.pop("generate_parameters", {}), PARAMETERS)
+        words = self.model.config.get_text_config(decoder=True).vocab_size
+        if more.get("forced_bos_token_id", 0) >= words:
+            raise Refused("invalid_request", f"'forced_bos_token_id' is beyond the model's vocabulary of {words}")
         cut = params.get("truncation", TRUNCATION[0])
         way, inputs = self._inputs(item.text(), cut, params)
         ids = inputs["input_ids"]
@@ -74,7 +67,10 @@ class TextToText(Task):
             raise Refused("input_too_long", f"the text has {len(ids)} tokens and the model takes {limit}; shorten it, "
                           "or set 'truncation' to 'longest_first'")
         clean = params.get("clean_up_tokenization_spaces", False)
-        return Request(item, cost=len(ids), key=(id(way), clean, tuple(sorted(more.items()))), inputs=ids,
+        key = (id(way), clean, tuple(sorted(more.items())))
+        if _with(way[1], more).do_sample:  # the numbers that are drawn depend on the rows of a batch
+            key = id(item)
+        return Request(item, cost=len(ids), key=key, inputs=ids,
                        options=(way, clean, more), tokens=len(ids),
                        truncated=cut != TRUNCATION[0] and len(ids) >= self.model.tokenizer.model_max_length)
 
@@ -97,6 +93,8 @@ class TextToText(Task):
             ids[row, :len(request.inputs)] = torch.tensor(request.inputs, device=device)
             mask[row, :len(request.inputs)] = 1
         config = _with(way[1], more)
+        if self._positions_end():
+            config.update(**generate_parameters.fitting(vars(config), self.model.config.max_position_embeddings))
         out = self._generate(ids, mask, config, more.get("seed"))
         answers = []
         for request, row in zip(requests, out.tolist()):
@@ -123,25 +121,6 @@ def _with(config, more):
         config.max_new_tokens = None  # generate() would prefer it
     config.update(**{name: value for name, value in more.items() if name != "seed"})
     return config
-
-
-def _parameters(given):
-    """generate_parameters, checked by PARAMETERS."""
-    for name, value in given.items():
-        if name not in PARAMETERS:
-            raise Refused("unsupported_option", f"generate_parameters has no '{name}' here; it may have "
-                          f"{', '.join(PARAMETERS)}")
-        rule = PARAMETERS[name]
-        if rule is bool:
-            if not isinstance(value, bool):
-                raise Refused("invalid_request", f"'{name}' should be true or false")
-            continue
-        whole = isinstance(rule[0], int)
-        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)) \
-                or not rule[0] <= value <= rule[1]:
-            raise Refused("invalid_request", f"'{name}' should be a {'whole ' if whole else ''}number from {rule[0]} "
-                          f"to {rule[1]}")
-    return dict(given)
 
 
 def _generated(row, config):

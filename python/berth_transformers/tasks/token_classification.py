@@ -28,7 +28,7 @@ class TokenClassification(TextTask):
                           "this model's tokenizer does not tell; use 'simple' or 'none'")
         sequences = [self.encode(text, truncate=True)] if stride is None else self._windows(text, stride, strategy)
         total = sum(s.n for s in sequences)
-        options = (text, strategy, known.get("ignore_labels", ["O"]))
+        options = (text, strategy, frozenset(known.get("ignore_labels", ["O"])))
         return Request(item, cost=total, inputs=sequences, options=options, tokens=total,
                        truncated=stride is None and sequences[0].truncated)
 
