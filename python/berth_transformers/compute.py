@@ -21,13 +21,13 @@ and what it calls of out:
     out.chunk(item, parts, result=None) -> bool     # False: job.credit does not last; nothing was sent
     out.done(item, answer, began_ns)
     out.fail(item, refused)
+    out.failed(item, error)             # of whatever was raised
 """
 import contextlib
 import gc
 import sys
 import threading
 import time
-import traceback
 from collections import deque
 
 from . import errors
@@ -154,7 +154,7 @@ class Compute:
             with errors.no_panic():
                 request = task.read(item)
         except Exception as e:
-            self._failed(item, e)
+            self.failed(item, e)
             return None
         if not task.generates:
             return request
@@ -186,7 +186,7 @@ class Compute:
     def _run_apart(self, batch, error):
         """A batch that failed: one item of it must not take the others along."""
         if len(batch) == 1:
-            self._failed(batch[0].item, error)
+            self.failed(batch[0].item, error)
             return
         error.__traceback__ = None  # it holds the tensors that did not fit
         gc.collect()
@@ -201,7 +201,7 @@ class Compute:
             pass
         except Exception as e:
             for item in list(self._generator.items()):
-                self._failed(item, e)
+                self.failed(item, e)
                 self._generator.cancel(item.job.id)
 
     def _answer(self, item, answer, began_ns):
@@ -213,14 +213,7 @@ class Compute:
         except OSError:
             raise
         except Exception as e:  # an answer that no frame can hold
-            self._failed(item, e)
-
-    def _failed(self, item, error):
-        refused = errors.of_job(error)
-        if refused.code == "internal":
-            print(f"berth: {item.job.task} failed:\n" + "".join(traceback.format_exception(error)), file=sys.stderr,
-                  flush=True)
-        self.fail(item, refused)
+            self.failed(item, e)
 
     # ---- for the generator too ----
 
@@ -246,6 +239,12 @@ class Compute:
 
     def fail(self, item, refused):
         self._ledger.fail(item, refused)
+
+    def failed(self, item, error):
+        refused = errors.of_job(error)
+        if refused.code == "internal":
+            print(f"berth: {item.job.task} failed:\n{errors.trace(error, item)}", file=sys.stderr, flush=True)
+        self.fail(item, refused)
 
 
 def layers(module):

@@ -1,12 +1,14 @@
 """What libraries raise, as berth's codes and sentences. Any thread."""
 import contextlib
 import re
+import traceback
 
 from .jobs import Refused
 
 SENTENCE_MAX = 400  # of a sentence taken from a library
 _MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "cannot allocate memory",
            "unable to allocate")
+_WORD = re.compile(r"\w{4,}")
 _PATH = re.compile(r"(?<![\w.])/(?:[\w.@+-]+/)+[\w.@+-]*")
 
 
@@ -36,6 +38,31 @@ def plain(error):
     text = _PATH.sub("the model's folder", lines[0]) if lines else type(error).__name__
     text = "".join(c if c.isprintable() else " " for c in text)
     return text[:SENTENCE_MAX].rstrip(" .:")
+
+
+def trace(error, item):
+    """For the log: what failed and where. Its message too, unless it has a word of the input: that is nobody's but the
+    caller's."""
+    lines, texts = [], list(_texts([p.data for p in item.parts] + [item.job.params]))
+    while error is not None:
+        lines += traceback.format_tb(error.__traceback__)
+        message = plain(error)
+        quoted = any(word in text for word in _WORD.findall(message) for text in texts)
+        lines.append(f"{type(error).__name__}: {'(it quotes the input)' if quoted else message}\n")
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "".join(lines)
+
+
+def _texts(values):
+    left = list(values)
+    while left:
+        value = left.pop()
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, dict):
+            left += [*value.keys(), *value.values()]
+        elif isinstance(value, list) and not (value and isinstance(value[0], int)):
+            left += value
 
 
 def of_load(error):

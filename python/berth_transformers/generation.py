@@ -6,7 +6,6 @@ values there is no room wait in the order in which they came.
 """
 import resource
 import sys
-import traceback
 from collections import deque
 
 import torch
@@ -54,7 +53,7 @@ class Generator:
         try:
             self._waiting.append(Stream(request, self._model, self._out))
         except Exception as e:  # one of generate()'s processors does not take what it is given
-            self._fail(request.item, e)
+            self._out.failed(request.item, e)
 
     def _streams(self):
         return [*self._waiting, *self._reading, *self._running, *self._stalled]
@@ -144,14 +143,7 @@ class Generator:
             what(stream)
         except Exception as e:
             self._forget(stream)
-            self._fail(stream.item, e)
-
-    def _fail(self, item, error):
-        refused = errors.of_job(error)
-        if refused.code == "internal":
-            print("berth: generation failed:\n" + "".join(traceback.format_exception(error)), file=sys.stderr,
-                  flush=True)
-        self._out.fail(item, refused)
+            self._out.failed(stream.item, e)
 
     # ---- going on ----
 
@@ -223,7 +215,7 @@ class Generator:
         except OSError:
             raise
         except Exception as e:  # an answer that no frame can hold
-            self._fail(stream.item, e)
+            self._out.failed(stream.item, e)
 
     def _forget(self, stream):
         if stream in self._running:

@@ -255,6 +255,20 @@ def test_layers_are_the_elements_of_lists():
     assert compute.layers(module) == [module, block, block[0], block[1]]
 
 
+@pytest.mark.parametrize("kind", [ValueError, KeyError])
+def test_a_failure_is_logged_without_the_words_of_its_input(made, capfd, kind):
+    compute, channel, ledger, task = made
+
+    def read(item):
+        raise (kind(f"no token for {item.text()}") if item.text() != "why" else kind("shapes differ")) from kind(item.text())
+    task.read = read
+    submit(compute, ledger, 1, ["a confidential sentence", "why"])
+    assert set(results(channel.wait(1)).values()) == {"internal"}
+    said = capfd.readouterr().err
+    assert "confidential" not in said and "sentence" not in said
+    assert "shapes differ" in said and kind.__name__ in said and __file__ in said
+
+
 class Gated(Channel):
     """Holds back chunks until it is told to send them."""
 
