@@ -29,7 +29,8 @@
  *
  * fill-mask
  *   item    one text
- *   params  top_k: uint (default 5); targets: [text]; truncate (default false)
+ *   params  top_k: uint (default 5); targets: [text]; truncate (default false);
+ *           truncation_direction
  *   result  one list for each mask in the text, in order, of {score: float,
  *           token: uint, token_str: text, sequence: text}, best first
  *
@@ -60,8 +61,9 @@
  * summarization, translation, text2text-generation
  *   item    one text
  *   params  clean_up_tokenization_spaces: bool; truncation: "do_not_truncate",
- *           "longest_first", "only_first"; generate_parameters: map, of
- *           generate(); translation: src_lang, tgt_lang
+ *           "longest_first", "only_first"; generate_parameters: map, what
+ *           generate_parameters.py of the Transformers server lets generate()
+ *           be told, and seed; translation: src_lang, tgt_lang
  *   result  {summary_text | translation_text | generated_text: text}
  *
  * tokenize
@@ -151,8 +153,9 @@
  * automatic-speech-recognition
  *   item    one part, bytes
  *   params  return_timestamps: bool, "word" or "char", as the model can;
- *           language, task: text (Whisper); generation_parameters: map, of
- *           generate(); chunk_length_s, stride_length_s: float: in pieces
+ *           language, task: text (Whisper); generation_parameters: map, as
+ *           generate_parameters above; chunk_length_s, stride_length_s: float:
+ *           in pieces
  *           A sound beyond Whisper's window is read by its timestamps.
  *   result  {text, chunks?: [{text, timestamp: [from, to]}]}
  * object-detection, zero-shot-object-detection

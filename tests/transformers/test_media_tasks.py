@@ -471,7 +471,14 @@ def test_a_captions_length_is_cut_to_the_models_positions(models):
     assert made.generated == models("image_to_text").config.get_text_config(decoder=True).max_position_embeddings
 
 
+def test_the_images_of_a_chat_are_bounded_together(models, monkeypatch):
+    picture = part({"file": "picture.png", "role": "user"})
+    monkeypatch.setattr(media, "IMAGE_PIXELS_MAX", 3 * 64 * 64)
+    assert refusal(models("image_text_to_text"), "image-text-to-text", [picture] * 20).code == "too_large"
+
+
 def test_speech_of_no_text_is_refused(models):
+    assert refusal(models("text_to_audio"), "text-to-audio", [Part("text", "a" * 10_001)]).code == "too_large"
     assert refusal(models("text_to_audio"), "text-to-audio", [Part("text", " ")]).code == "invalid_request"
 
 

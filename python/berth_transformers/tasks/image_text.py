@@ -127,7 +127,7 @@ def _sampling(options):
 
 def messages(item):
     """The item's parts as a chat (src/ipc/task.h): a part with a role begins a message, others go on with it."""
-    chat = []
+    chat, pixels = [], 0
     for part in item.parts:
         if part.kind not in ("text", "bytes") or part.media == "application/json":
             raise Refused("invalid_request", f"a message of {item.job.task} should be texts and images")
@@ -135,8 +135,15 @@ def messages(item):
             raise Refused("invalid_request", f"a message's role should be one of {', '.join(ROLES)}")
         if part.role or not chat:
             chat.append({"role": part.role or "user", "content": []})
-        chat[-1]["content"].append({"type": "text", "text": part.data} if part.kind == "text"
-                                   else {"type": "image", "image": media.image(part.data)})
+        if part.kind == "text":
+            chat[-1]["content"].append({"type": "text", "text": part.data})
+            continue
+        picture = media.image(part.data)
+        pixels += picture.width * picture.height
+        if pixels > media.IMAGE_PIXELS_MAX:
+            raise Refused("too_large", f"the images have more than {media.IMAGE_PIXELS_MAX} pixels together: send "
+                          "smaller ones, or fewer")
+        chat[-1]["content"].append({"type": "image", "image": picture})
     if not chat:
         raise Refused("invalid_request", f"{item.job.task} takes at least one message")
     return chat

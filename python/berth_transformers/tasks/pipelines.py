@@ -18,6 +18,7 @@ from . import Request, Task
 PATCH = 256  # pixels that cost as much as a token: 16 x 16, a patch of most models
 FRAME = 320  # samples that cost as much as a token: 20 ms, a frame of most models
 LABELS_MAX = 1000  # candidate labels of an item, and labels in READY's extra
+SPOKEN_MAX = 10_000  # characters, about ten minutes
 WORDS_MAX = 8192  # of a document
 FUNCTIONS = ("sigmoid", "softmax", "none")
 
@@ -408,6 +409,9 @@ class TextToAudio(PipelineTask):
     def subject(self, item, options):
         if not item.text().strip():
             raise Refused("invalid_request", f"{item.job.task} takes a text that is not empty")
+        if len(item.text()) > SPOKEN_MAX:
+            raise Refused("too_large", f"the text has {len(item.text())} characters; at most {SPOKEN_MAX} are spoken at "
+                          "once: send it in pieces")
         return item.text()
 
     def answer(self, out):
