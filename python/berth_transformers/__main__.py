@@ -14,7 +14,8 @@ ENVIRONMENT = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "TRANSFORMERS_VERBOSITY": "error",
     "TOKENIZERS_PARALLELISM": "false",  # texts are read one at a time; no threads for it
-    "OMP_WAIT_POLICY": "PASSIVE",  # torch's threads sleep between two loops: spinning, they take the cores from others
+    "GOMP_SPINCOUNT": "10000",  # torch's threads wait for each other awake for some 100 us, which is what lies between
+    # two loops of one forward, then asleep: awake for ever they take the cores from others, asleep at once they are late
     "OPENBLAS_NUM_THREADS": "1",  # numpy's threads would start while importing, before the sandbox is narrowed
     "TORCHINDUCTOR_CACHE_DIR": "/",  # torch looks for a folder that it may write to; it has no use for it
 }
