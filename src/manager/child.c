@@ -45,18 +45,23 @@ static void keep_words(struct child *c, struct str line)
     c->words[c->n_words] = 0;
 }
 
+/* Of the second that is over. */
+static void say_what_was_left_out(struct child *c)
+{
+    if (c->lines > LINES_A_SECOND)
+        log_warn("manager: %s[%llu] %s: %u more lines in one second are only "
+                 "in its own log (berth logs)",
+                 c->role->label, (unsigned long long)c->id, model_name(c),
+                 c->lines - LINES_A_SECOND);
+    c->lines = 0;
+}
+
 static bool may_log(struct child *c)
 {
     uint64_t second = core_now(c->m) / CORE_SECOND_NS;
-    if (second != c->second) {
-        if (c->lines > LINES_A_SECOND)
-            log_warn("manager: %s[%llu] %s: %u more lines in one second are "
-                     "only in its own log (berth logs)",
-                     c->role->label, (unsigned long long)c->id, model_name(c),
-                     c->lines - LINES_A_SECOND);
-        c->second = second;
-        c->lines = 0;
-    }
+    if (second != c->second)
+        say_what_was_left_out(c);
+    c->second = second;
     return ++c->lines <= LINES_A_SECOND;
 }
 
@@ -151,6 +156,7 @@ static void on_gone(void *ctx, const struct world_exit *how)
     struct manager *m = c->m;
     core_timer_clear(m, &c->timer);
     list_del(&c->link);
+    say_what_was_left_out(c);
     log_info("manager: %s[%llu] %s: %s", c->role->label,
              (unsigned long long)c->id, model_name(c), how->text);
     c->role->gone(c, how);

@@ -164,4 +164,5 @@ def on_load():
     before = d.rss_anon()
     d.post("/berth/load", model=MINILM)
     assert d.rss_anon() - before < 32 << 20
+    d.post("/berth/unload", model=MINILM)  # what was left out of the last second is said at the end
     assert len(d.log()) < 16 << 20 and "more lines in one second" in d.log()
