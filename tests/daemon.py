@@ -44,7 +44,8 @@ class Daemon:
         self.build = pathlib.Path(build)
         self.arguments = list(arguments)
         self.environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "BERTH_HOME": str(self.home),
-                            "HF_HUB_CACHE": str(self.cache), "HF_ENDPOINT": "http://127.0.0.1:9", **environment}
+                            "HF_HUB_CACHE": str(self.cache), "HF_ENDPOINT": "http://127.0.0.1:9",
+                            "BERTH_BACKENDS": str(BACKENDS), **environment}
         self.folder.mkdir(parents=True, exist_ok=True)
         self.cache.mkdir(exist_ok=True)
         if config is not None:

@@ -36,7 +36,7 @@ def test_is_refused(daemon, sound, tmp_path, cause, damage, words):
     damage(folder)
     status, _, answer = daemon.ask("POST", "/berth/add", {"model": name, "dir": str(folder)})
     if status == 200:
-        status, _, answer = daemon.ask("POST", "/berth/load", {"model": name})
+        status, _, answer = daemon.ask("POST", "/berth/load", {"model": name, "backend": "native"})
     print(f"{cause}: {status} {answer}")
     assert status == 422
     sentence = answer["error"]["message"]
@@ -65,7 +65,7 @@ def test_refusals_leave_no_memory_behind(tmp_path):
                 damage(folder)
                 status, _, answer = d.ask("POST", "/berth/add", {"model": "damaged", "dir": str(folder)})
                 if status == 200:
-                    status, _, answer = d.ask("POST", "/berth/load", {"model": "damaged"})
+                    status, _, answer = d.ask("POST", "/berth/load", {"model": "damaged", "backend": "native"})
                 assert status == 422, answer
                 d.ask("POST", "/berth/remove", {"model": "damaged"})
             seen.append(d.rss_anon())

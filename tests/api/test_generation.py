@@ -6,7 +6,7 @@ import openai
 import pytest
 from huggingface_hub import InferenceClient
 
-from daemon import CACHE, MODELS, ROOT, Daemon, until
+from daemon import MODELS, ROOT, Daemon, until
 
 TASKS = ROOT / "tests/golden/tasks"
 LLAMA, GPT2, SMOL = "gen_llama", "gen_gpt2", "HuggingFaceTB/SmolLM2-135M-Instruct"
@@ -18,7 +18,7 @@ CHATS = [c for c in CASES if c["task"] == "chat"]
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory):
-    with Daemon(tmp_path_factory.mktemp("generation"), BERTH_BACKENDS=str(CACHE / "backends")) as d:
+    with Daemon(tmp_path_factory.mktemp("generation")) as d:
         for name in (LLAMA, GPT2):
             d.add(name, TASKS / name)
         yield d

@@ -16,7 +16,7 @@ import pytest
 from huggingface_hub import InferenceClient
 from PIL import Image
 
-from daemon import BACKENDS, ROOT, Daemon
+from daemon import ROOT, Daemon
 
 TASKS = ROOT / "tests/golden/tasks"
 MEDIA = TASKS / "media"
@@ -56,7 +56,7 @@ def goldens():
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory):
     print(f"huggingface_hub {huggingface_hub.__version__}, openai {openai.__version__}")
-    with Daemon(tmp_path_factory.mktemp("tasks"), BERTH_BACKENDS=str(BACKENDS)) as d:
+    with Daemon(tmp_path_factory.mktemp("tasks")) as d:
         yield d
 
 

@@ -9,21 +9,20 @@ import time
 import numpy as np
 import pytest
 
-from daemon import BACKENDS, MINILM, MODELS, Daemon, alive, until
+from daemon import MINILM, MODELS, Daemon, alive, until
 
 NAMES = ("one", "two", "three")
 CLIENTS, ROUNDS = 8, {"native": 30, "transformers": 6}
-WHERE = {"BERTH_BACKENDS": str(BACKENDS)}
 NEAR = 5e-6  # how far the vectors of one text may be apart, computed beside others
 
 
 @contextlib.contextmanager
 def two_and_a_half(folder, backend):
     """A daemon that knows MiniLM under three names, and has memory for two and a half."""
-    with Daemon(folder / "first", **WHERE) as d:
+    with Daemon(folder / "first") as d:
         d.add("one", MODELS / MINILM)
         need = d.post("/berth/load", model="one", backend=backend)["need_bytes"]
-    with Daemon(folder / "second", config=f"memory: {need * 5 // 2}\n", **WHERE) as d:
+    with Daemon(folder / "second", config=f"memory: {need * 5 // 2}\n") as d:
         for name in NAMES:
             d.add(name, MODELS / MINILM)
         yield d
@@ -176,7 +175,7 @@ def test_an_idle_model_goes_and_comes_back(two_fit):
 
 @pytest.mark.timeout(240)
 def test_an_interpreter_that_waits_goes_before_anybody_else(tmp_path):
-    with Daemon(tmp_path, config="memory: 1000 MiB\n", **WHERE) as d:
+    with Daemon(tmp_path, config="memory: 1000 MiB\n") as d:
         for name in NAMES:
             d.add(name, MODELS / MINILM)
 

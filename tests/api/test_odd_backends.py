@@ -1,10 +1,11 @@
 """Folders of backends that are not what they should be: what is asked of them is refused in a sentence, and what does not
 need them works."""
 import os
+import shutil
 
 import pytest
 
-from daemon import MINILM, MODELS, Daemon
+from daemon import BUILD, MINILM, MODELS, Daemon
 
 
 def backend(folder, python=None):
@@ -14,6 +15,15 @@ def backend(folder, python=None):
     if python:
         python(folder / "transformers/bin/python")
     return str(folder)
+
+
+def programs(folder):
+    """Without a backend beside them."""
+    folder.mkdir()
+    shutil.copy(BUILD / "berthd", folder)
+    for name in "berth-fetch", "berth-worker":
+        (folder / name).symlink_to(BUILD / name)
+    return folder
 
 
 def script(path):
@@ -55,7 +65,7 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_backends_that_are_none(tmp_path, name):
     make, (status, words) = CASES[name]
-    with Daemon(tmp_path, BERTH_BACKENDS=make(tmp_path / "backends")) as d:
+    with Daemon(tmp_path, build=programs(tmp_path / "programs"), BERTH_BACKENDS=make(tmp_path / "backends")) as d:
         d.add(MINILM, MODELS / MINILM)
         got, _, answer = d.ask("POST", "/berth/load", {"model": MINILM, "backend": "transformers"})
         assert got == status and words in answer["error"]["message"], answer
