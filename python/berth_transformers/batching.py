@@ -1,10 +1,11 @@
 """Which waiting items run together.
 
-Jobs wait; a round takes items from them: the highest priority first (waiting raises it, so nobody starves), then the
-nearest deadline, then as they came, each job a few items in its turn, so that one of thousands does not block one of a
-single text. Only what a round takes is read (tokenized). The round's requests are sorted by cost and cut into batches
-where the padding of a batch would cost more than a forward of its own. A caller's jobs begin in the order in which they
-came; the batches of a round are computed one after the other, and nothing waits for more to come.
+Jobs wait; items are taken from them: the highest priority first (waiting raises it, so nobody starves), then the nearest
+deadline, then as they came, each job a few items in its turn, so that one of thousands does not block one of a single
+text. Only what a few batches can hold is read (tokenized). Before every batch what has come meanwhile is taken too; all
+that is at hand is sorted by cost and cut where the padding of a batch would cost more than a forward of its own, and the
+batch that holds the first one in the order above is computed. So a caller's jobs begin in the order in which they came,
+but for those that ride along, and nothing waits for more to come.
 
 The compute thread only.
 """
@@ -13,10 +14,10 @@ import time
 from collections import deque
 
 BUDGET = 2048  # padded tokens of a batch, as devices.py has it for a CPU
-# What a forward costs beside its tokens, in tokens: all-MiniLM-L6-v2 on a core of Zen 4 takes 0.2 ms for each token and
-# 10 ms for reading its weights and walking its modules.
-FORWARD_COST = 48
-ROUND_BUDGETS = 4  # of a round
+# What a forward costs beside its tokens, in tokens: all-MiniLM-L6-v2 on two cores takes 0.105 ms for each token and 6.3 ms
+# for reading its weights and walking its modules.
+FORWARD_COST = 60
+HAND_BUDGETS = 4  # of what is read and waits
 BATCH_ITEMS = 64
 TURN_ITEMS = 16  # of a job, before the next job's
 AGE_NS = 2_000_000_000  # of waiting is worth one step of priority
@@ -34,15 +35,15 @@ class _Waiting:
 
 class Batcher:
     def __init__(self, budget=BUDGET):
-        self.budget, self.round_cost = budget, ROUND_BUDGETS * budget
+        self.budget, self.hand_cost = budget, HAND_BUDGETS * budget
         self._jobs = []  # of _Waiting, as they came
-        self._batches = deque()  # of this round, lists of Request
+        self._hand = []  # of (_Waiting, Request): read, in the order in which they were taken
 
     def add(self, job):
         self._jobs.append(_Waiting(job, time.monotonic_ns()))
 
     def __bool__(self):
-        return bool(self._batches or self._jobs)
+        return bool(self._hand or self._jobs)
 
     def next_deadline(self):
         """Of the jobs whose items have not all been taken; None: there is none."""
@@ -64,36 +65,41 @@ class Batcher:
     def next(self, read):
         """The next batch: a list of Requests with one key; [] when nothing is left. read(item): a Request, or None for
         an item that has been answered already."""
-        while not self._batches and self._jobs:
-            self._round(read)
-        return self._batches.popleft() if self._batches else []
-
-    def _round(self, read):
+        self._hand = [(w, r) for w, r in self._hand if not w.job.cancelled]
+        self._take(read)
+        if not self._hand:
+            return []
         now = time.monotonic_ns()
-        taken = {}
-        room = self.round_cost
+        first = min(self._hand, key=lambda h: h[0].order(now))[1]  # of equal ones the one that was taken first
+        kind = (first.item.job.task, first.key)
+        alike = [r for _, r in self._hand if (r.item.job.task, r.key) == kind]
+        batch = next(b for b in cut(alike, self.budget) if any(r is first for r in b))
+        chosen = set(map(id, batch))
+        self._hand = [(w, r) for w, r in self._hand if id(r) not in chosen]
+        return batch
+
+    def _take(self, read):
+        """Fills the hand from what waits."""
+        now = time.monotonic_ns()
+        room = self.hand_cost - sum(r.cost for _, r in self._hand)
         ordered = sorted(self._jobs, key=lambda w: w.order(now))
         for _, level in itertools.groupby(ordered, key=lambda w: w.order(now)[0]):
-            for item in _in_turn(list(level)):
-                request = read(item)
+            for w in _in_turn(list(level)) if room > 0 else ():
+                request = read(w.items.popleft())
                 if request:
-                    taken.setdefault((request.item.job.task, request.key), []).append(request)
+                    self._hand.append((w, request))
                     room -= request.cost
                 if room <= 0:
                     break
-            if room <= 0:
-                break
         self._jobs = [w for w in self._jobs if w.items]
-        for requests in taken.values():
-            self._batches.extend(cut(requests, self.budget))
 
 
 def _in_turn(jobs):
-    """Takes a few items of each job in turn, until none is left."""
+    """Each job for a few items in its turn, until none is left; whoever iterates takes one each time."""
     while jobs:
         for w in jobs:
             for _ in range(min(TURN_ITEMS, len(w.items))):
-                yield w.items.popleft()
+                yield w
         jobs = [w for w in jobs if w.items]
 
 

@@ -44,7 +44,7 @@ def all_cuts(ordered, budget):
 def test_no_cut_costs_less(seed):
     chance = random.Random(seed)
     requests = [Request(None, cost=chance.randint(1, 200)) for _ in range(chance.randint(1, 9))]
-    batches = batching.cut(requests, budget=400, forward_cost=48)
+    batches = batching.cut(requests, budget=400)
     assert sorted(map(id, requests)) == sorted(id(r) for b in batches for r in b)
     assert all(len(b) == 1 or len(b) * max(r.cost for r in b) <= 400 for b in batches)
     ordered = sorted(requests, key=lambda r: r.cost)
@@ -111,8 +111,8 @@ def test_a_job_of_thousands_does_not_block_one_of_a_single_text():
     while not any(r.item.job.id == 2 for r in first):
         first = batcher.next(read)
         before += len(first)
-    # Until the round that had begun is over, and what goes first in the next: not all thousand.
-    assert before <= 2 * batching.ROUND_BUDGETS * batching.BUDGET // 100 + batching.TURN_ITEMS
+    # What was at hand already, and what is taken before it in its turn: not all thousand.
+    assert before <= 2 * batching.HAND_BUDGETS * batching.BUDGET // 100 + batching.TURN_ITEMS
 
 
 def test_a_callers_jobs_begin_in_order():
@@ -125,18 +125,18 @@ def test_a_callers_jobs_begin_in_order():
         batch = batcher.next(read)
         rounds.append(batch)
         began += [r.item.job.id for r in batch if r.item.job.id not in began]
-    # Within a round items go by length; a job of a later round never begins before one of an earlier round.
-    most = batching.ROUND_BUDGETS * 64
+    # Of what is at hand items go by length; a job that is taken later never begins before all that were at hand.
+    most = batching.HAND_BUDGETS * 64
     assert all(began.index(a) < began.index(b) for a in range(40) for b in range(a + most, 40))
     assert len({(r.item.job.id, r.item.index) for b in rounds for r in b}) == 120
 
 
-def test_only_what_a_round_takes_is_read():
+def test_only_what_can_soon_run_is_read():
     seen = []
     batcher = batching.Batcher(budget=100)
     batcher.add(job(1, [50] * 1000))
     batcher.next(lambda item: seen.append(item) or read(item))
-    assert len(seen) == batching.ROUND_BUDGETS * 100 // 50
+    assert len(seen) == batching.HAND_BUDGETS * 100 // 50
 
 
 def test_items_that_were_answered_while_read_take_no_place():
@@ -158,3 +158,16 @@ def test_deadlines_and_cancels_take_items_out():
     assert batcher.expire(1000) == late.items
     assert batcher.next_deadline() == 5000
     assert drain(batcher) == [[(3, 0)]]
+
+
+def test_what_comes_meanwhile_runs_with_what_waits():
+    batcher = batching.Batcher(budget=400)
+    batcher.add(job(1, [300]))
+    batcher.add(job(2, [10]))
+    assert [r.item.job.id for r in batcher.next(read)] == [1]
+    batcher.add(job(3, [11]))
+    assert sorted(r.item.job.id for r in batcher.next(read)) == [2, 3]
+    batcher.add(job(4, [10], priority=1))
+    batcher.add(job(5, [300], priority=9))
+    assert [r.item.job.id for r in batcher.next(read)] == [5]
+    assert [r.item.job.id for r in batcher.next(read)] == [4] and not batcher
