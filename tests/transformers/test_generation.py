@@ -802,6 +802,7 @@ def test_a_chat_is_streamed_by_the_process():
                 said.append(frame.body["parts"][0]["d"].decode())
                 child.send("CREDIT", {"bytes": 100}, job=7)
             frame = child.recv(60)
+        child.recv_until("CREDIT")
         assert "".join(said) == frame.body["result"]["text"] == case["text"] and len(said) > 5
     finally:
         assert child.end() == 0
