@@ -39,7 +39,6 @@ with torch.inference_mode():
 """
 
 
-@pytest.mark.skipif(not (REFERENCE / "bin" / "python").exists(), reason="no environment with torch")
 @pytest.mark.timeout(300)
 def test_images_and_sound_are_read_in_the_sandbox(tmp_path):
     python = REFERENCE / "bin" / "python"
