@@ -22,7 +22,6 @@ Started by berthd through `berth-worker --launch`; speaks on descriptor 3. The m
     generation.py streams that join and leave between steps
     stream.py     one of them: what is wanted of it, what it has said
     lanes.py      their keys and values, side by side: one forward for all
-    few_rows.py   linear layers for as many rows as streams
     sampling.py   from logits to the next token, as generate() chooses it
     text_stream.py  ids to text as they come: whole characters, stop texts
     chat_template.py  the model's own template, bounded in time and output

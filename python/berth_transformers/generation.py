@@ -10,7 +10,7 @@ from collections import deque
 
 import torch
 
-from . import errors, few_rows
+from . import errors
 from .jobs import Refused
 from .lanes import PREFILL_CHUNK, ROWS_MAX, Lane, Prompt, lanes_agree, mergeable
 from .stream import Stream
@@ -28,7 +28,6 @@ class Generator:
         self._waiting, self._reading = deque(), deque()  # Streams that have not begun; whose prompts are being read
         self._running, self._stalled = [], []  # not in a lane because they are alone: also in _running
         self._lanes = []
-        few_rows.speed_up(self._network)
         self._token_bytes = self._agreed()
         self._kv_bytes = kv_bytes(model)
         weights = sum(p.numel() * p.element_size() for p in self._network.parameters())

@@ -13,7 +13,7 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from berth_transformers import chat_template, few_rows, frames, generation, loading, sampling  # noqa: E402
+from berth_transformers import chat_template, frames, generation, loading, sampling  # noqa: E402
 from berth_transformers.compute import Compute  # noqa: E402
 from berth_transformers.jobs import Item, Job, Part, Refused  # noqa: E402
 from berth_transformers.lanes import Lane, lanes_agree, mergeable  # noqa: E402
@@ -213,24 +213,6 @@ def test_long_prompts_are_read_in_pieces(llama, monkeypatch):
         assert token["logprob"] == pytest.approx(float(logp[i, ids[i + 1]]), abs=1e-4)
     assert llama.result(job)["prefill"][0]["logprob"] is None
     assert llama.done(first)["usage"]["generated"] == 30
-
-
-@pytest.mark.parametrize("bias", [False, True])
-def test_few_rows_are_multiplied_alike(bias):
-    """Within the bound of a sum of float32 products in any order: terms * 2^-24 * the sum of their sizes."""
-    torch.manual_seed(1)
-    layer = torch.nn.Linear(96, 80, bias).requires_grad_(False)
-    few_rows.speed_up(layer)
-    with torch.inference_mode():
-        for shape in ((1, 96), (4, 96), (8, 1, 96), (2, 5, 96), (33, 96)):
-            x = torch.randn(shape)
-            added = layer.bias.double() if bias else torch.zeros(80, dtype=torch.float64)
-            exact = x.double() @ layer.weight.double().T + added
-            sizes = x.double().abs() @ layer.weight.double().abs().T + added.abs()
-            assert ((layer(x) - exact).abs() <= 97 * 2**-24 * sizes).all()
-    half = torch.nn.Linear(8, 8).half()
-    few_rows.speed_up(half)
-    assert "forward" not in vars(half)
 
 
 # ---- choosing ----
